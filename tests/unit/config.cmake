@@ -1,0 +1,1 @@
+xf_add_unit_test(config/text xf_base)

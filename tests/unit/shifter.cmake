@@ -1,0 +1,1 @@
+# Unit tests of shifter/, one line each.
