@@ -11,8 +11,8 @@
 #include "proxy/http1.h"
 
 struct xf_chunked {
-    uint64_t left;       /* bytes of the present chunk still to come */
-    uint32_t counted;    /* bytes of the present size line or trailer, against their ceilings */
+    uint64_t left;    /* bytes of the present chunk still to come */
+    uint32_t counted; /* bytes of the present size line or trailer, against their ceilings */
     uint8_t state;
     uint8_t digits;
 };

@@ -60,9 +60,9 @@ enum xf_field_name {
 
 struct xf_field {
     struct xf_span name;
-    struct xf_span value;  /* optional white space around it removed */
-    uint8_t known;         /* enum xf_field_name */
-    bool nominated;        /* named by Connection: hop-by-hop, not forwarded (RFC 9110 7.6.1) */
+    struct xf_span value; /* optional white space around it removed */
+    uint8_t known;        /* enum xf_field_name */
+    bool nominated;       /* named by Connection: hop-by-hop, not forwarded (RFC 9110 7.6.1) */
 };
 
 enum xf_http_method {
@@ -89,18 +89,20 @@ enum xf_http_framing {
 };
 
 struct xf_http_limits {
-    uint32_t head_bytes_max;  /* start line and fields with their CRLFs; beyond: 431 (414: line) */
-    uint32_t fields_max;      /* at most XF_HEAD_FIELDS_MAX */
+    uint32_t head_bytes_max; /* start line and fields with their CRLFs; beyond: 431 (414: line) */
+    uint32_t fields_max;     /* at most XF_HEAD_FIELDS_MAX */
 };
 
 struct xf_http_request {
-    uint32_t head_bytes;      /* the head's length in the input, its empty line included */
-    uint32_t skipped_bytes;   /* an empty line before the request line (RFC 9112 2.2) */
+    uint32_t head_bytes;    /* bytes of the input that the head takes: skipped_bytes at its start
+                               and the empty line at its end included */
+    uint32_t skipped_bytes; /* an empty line before the request line (RFC 9112 2.2): 0 or 2 */
     enum xf_http_method method;
     struct xf_span method_name;
     struct xf_span target;    /* origin-form to forward: absolute-form is reduced to its path and
                                  query; length 0 with an absolute-form without path means `/` (or
-                                 `*` for OPTIONS); asterisk-form is `*` */
+                                 `*` for OPTIONS); asterisk-form is `*`; where it begins with
+                                 `?` (absolute-form without path), `/` belongs before it */
     struct xf_span authority; /* what to send as Host: the target's authority if absolute-form,
                                  else the Host field's value; empty only for HTTP/1.0 without */
     struct xf_span path;      /* target up to `?` */
@@ -108,24 +110,24 @@ struct xf_http_request {
     bool keep_alive;          /* the client may send another request on this connection */
     bool expect_continue;     /* 100-continue, HTTP/1.1 only */
     bool te_trailers;         /* TE lists trailers */
-    bool upgrade;             /* Upgrade is present and nominated by Connection */
+    bool upgrade;             /* HTTP/1.1, Upgrade is present and nominated by Connection */
     struct xf_span upgrade_protocols; /* its (first) value */
-    enum xf_http_framing framing;
+    enum xf_http_framing framing;     /* NONE where neither length nor coding came */
     uint64_t content_length;
-    uint32_t max_forwards;    /* UINT32_MAX where absent; only read for TRACE and OPTIONS */
-    uint32_t fields;          /* entries filled in the caller's table */
+    uint32_t max_forwards;          /* UINT32_MAX where absent; only read for TRACE and OPTIONS */
+    uint32_t fields;                /* entries filled in the caller's table */
     uint16_t first[XF_FIELD_NAMES]; /* index of the first such field + 1, 0 where absent */
 };
 
 struct xf_http_response {
     uint32_t head_bytes;
-    uint16_t status;          /* 100..599 */
+    uint16_t status; /* 100..599 */
     struct xf_span reason;
     uint8_t minor;
-    bool keep_alive;          /* the upstream connection may be reused after this message */
+    bool keep_alive; /* the upstream connection may be reused after this message */
     enum xf_http_framing framing;
-    uint64_t content_length;
-    bool upgrade;             /* a 101 with Upgrade nominated by Connection */
+    uint64_t content_length; /* also where framing is NONE, if first[] has Content-Length */
+    bool upgrade;            /* a 101 with Upgrade nominated by Connection */
     struct xf_span upgrade_protocols;
     uint32_t fields;
     uint16_t first[XF_FIELD_NAMES];
@@ -141,7 +143,8 @@ struct xf_http_refusal {
  * Parses a request head from `bytes`.  `fields` has room for limits->fields_max entries.
  * MORE is returned only while the head may still become acceptable within the limits.
  * `seen` is the length already looked at in an earlier call that answered MORE (0 at first): the
- * end of the head is then searched from there, so that one-byte arrivals cost linear time.
+ * end of the head is then searched from there, so that one-byte arrivals cost linear time; what is
+ * wrong in a line that came in pieces may be reported only when that line is complete.
  */
 XF_NODISCARD enum xf_http_verdict
 xf_http_parse_request(const char *bytes, size_t length, size_t seen,
