@@ -14,34 +14,45 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define XF_CHANNEL_FDS_MAX 250u /* SCM_MAX_FD is 253 */
+#define XF_CHANNEL_FDS_MAX 250u /* SCM_MAX_FD is 253; enough for XF_WORKERS_MAX workers */
 
 enum xf_channel_kind {
     /* supervisor -> worker */
-    XF_CHANNEL_ACCEPT = 1,   /* begin to accept on your own sockets (the route is there) */
-    XF_CHANNEL_ADOPT,        /* add the sockets of slot a to your loop as well */
-    XF_CHANNEL_RELEASE,      /* event_del the sockets of slot a; never close */
-    XF_CHANNEL_RETIRE,       /* a newer edition accepts: stop accepting, serve what you have, end
-                                at timeouts.shutdown; a: CLOCK_BOOTTIME ms of that moment */
-    XF_CHANNEL_STOP,         /* SIGTERM: as RETIRE, and close idle clients */
+    XF_CHANNEL_ACCEPT = 1, /* begin to accept on your own sockets (the route is there) */
+    XF_CHANNEL_ADOPT,      /* add the sockets of slot a to your loop as well */
+    XF_CHANNEL_RELEASE,    /* event_del the sockets of slot a; never close */
+    XF_CHANNEL_RETIRE,     /* a newer edition accepts: stop accepting, serve what you have, end
+                              at timeouts.shutdown; a: CLOCK_BOOTTIME ms of that moment */
+    XF_CHANNEL_STOP,       /* SIGTERM: as RETIRE, and close idle clients */
+    XF_CHANNEL_LAMEDUCK,   /* SIGTERM is near: health paths answer 503, all else goes on */
     /* worker -> supervisor */
-    XF_CHANNEL_ACCEPTING,    /* my sockets are in my loop */
+    XF_CHANNEL_ACCEPTING, /* my sockets are in my loop */
+    /* supervisor -> agent, shifter */
+    XF_CHANNEL_CONFIG, /* a: edition; fds[0]: a sealed memfd with the text of its
+                          configuration.  Comes before each EDITION */
     /* supervisor -> agent */
     XF_CHANNEL_EDITION,      /* a: edition, b: workers, then c: 1 if from another binary; fds:
-                                control, retired, stats[0..]; more than fit follow in further
-                                packets with d: index of the first */
+                                control, retired, stats[0..b) */
     XF_CHANNEL_EDITION_OVER, /* a: edition; all its workers are reaped and folded */
-    XF_CHANNEL_WORKER_GONE,  /* a: edition, b: worker; its slot was folded and its counter even
-                                again or will be reused by a successor */
+    XF_CHANNEL_WORKER_GONE,  /* a: edition, b: worker; its slot was folded and its counter is even
+                                and will be used again by a successor */
     XF_CHANNEL_ADMIN,        /* fds: the admin socket, then the TCP listener if there is one */
+    XF_CHANNEL_CHECK,        /* may this configuration replace the present one?  a: a number for
+                                the answer; fds[0]: a sealed memfd with its text */
     XF_CHANNEL_RELOADED,     /* a: 1 success, 0 refused; text: why */
-    XF_CHANNEL_STOPPING,     /* SIGTERM: leave the roster when drained, then exit on EOF */
+    XF_CHANNEL_STOPPING,     /* SIGTERM: leave the roster once every edition is over, then exit;
+                                the end of file comes soon after */
     /* agent -> supervisor */
-    XF_CHANNEL_ROUTED,       /* a: edition: its board holds a route for every service: accept */
-    XF_CHANNEL_REEXEC,       /* an operator asked for it */
+    XF_CHANNEL_ROUTED,  /* a: edition: its board holds a route for every service: accept */
+    XF_CHANNEL_VERDICT, /* a: the number of the CHECK; b: 1 it may, 0 refused; text: why, such
+                           as `cluster "web-v1" is blue of service "gateway"` */
+    XF_CHANNEL_REEXEC,  /* an operator asked for it */
     XF_CHANNEL_RELOAD,
-    /* supervisor -> shifter, logger */
-    XF_CHANNEL_REOPEN,       /* logger: SIGUSR1 */
+    /* supervisor -> logger */
+    XF_CHANNEL_RINGS,      /* a: edition; text: where its lines go; fds: its workers' rings */
+    XF_CHANNEL_RINGS_OVER, /* a: edition; its workers are gone: empty the rings, let them go */
+    XF_CHANNEL_REOPEN,     /* a: edition; fds[0]: the file, opened anew, where it is a file */
+    XF_CHANNEL_KINDS
     /* shifter -> supervisor -> agent: none; they have a socket of their own (shifter/bus.h) */
 };
 
