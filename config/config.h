@@ -94,6 +94,7 @@ struct xf_config_service {
     struct xf_config_limits limits;     /* head, fields, body; the rest is per host */
     struct xf_config_override override;
     unsigned first_pair; /* statistics blocks (service, cluster) begin at this number */
+    char digest[17];     /* hex: XXH3 of this service's clusters and their servers */
 };
 
 struct xf_config_server {
@@ -196,7 +197,7 @@ struct xf_config_webhook {
 
 struct xf_config {
     char *file; /* the path it was read from */
-    char digest[17]; /* hex: XXH3 of the services' clusters, for DESIGN.md section 8 */
+    char digest[17]; /* hex: XXH3 of all services' digests, for DESIGN.md section 8 */
 
     struct xf_config_store store;
     struct xf_config_journal journal;
@@ -240,9 +241,10 @@ struct xf_problem {
     char *message;
 };
 struct xf_problems {
-    const char *file;
+    const char *file; /* not owned */
     struct xf_problem *items; /* in the order of the file */
     unsigned count;
+    unsigned errors; /* all that were found, also those past the number kept */
 };
 void xf_problems_release(struct xf_problems *problems);
 

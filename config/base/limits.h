@@ -26,6 +26,9 @@
 #define XF_WORKERS_MAX         128u
 #define XF_SERVICE_CLUSTERS_MAX 16u /* clusters that may serve one service */
 #define XF_CONFIG_BYTES_MAX    (4u * 1024u * 1024u)
+#define XF_YAML_DEPTH_MAX      32u     /* lists and mappings within each other */
+#define XF_YAML_ENTRIES_MAX    4096u   /* of one list or mapping */
+#define XF_YAML_NODES_MAX      100000u /* of one file */
 #define XF_PLAN_BYTES_MAX      (256u * 1024u)
 #define XF_PLAN_STEPS_MAX      256u
 

@@ -1,0 +1,74 @@
+/*
+ * digest.c -- XXH3 over a canonical text, so that spelling and order of servers do not matter.
+ *
+ *     service gateway
+ *     cluster kong-30
+ *     server 10.0.0.11:8000 100
+ */
+#include "config/digest.h"
+
+#include "config/base/text.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <xxhash.h>
+
+#define TEXT_BYTES_MAX ((size_t) 4 * 1024 * 1024)
+
+static int compare_servers(const void *left, const void *right)
+{
+    const struct xf_config_server *const *a = left;
+    const struct xf_config_server *const *b = right;
+    return strcmp((*a)->endpoint.text, (*b)->endpoint.text);
+}
+
+static bool add_cluster(struct xf_text *text, const struct xf_config_cluster *cluster)
+{
+    const struct xf_config_server **sorted =
+        calloc((size_t) cluster->servers_count + 1, sizeof(*sorted));
+    if (sorted == NULL) {
+        return false;
+    }
+    for (unsigned i = 0; i < cluster->servers_count; i++) {
+        sorted[i] = &cluster->servers[i];
+    }
+    qsort(sorted, cluster->servers_count, sizeof(*sorted), compare_servers);
+    xf_text_printf(text, "cluster %s\n", cluster->name);
+    for (unsigned i = 0; i < cluster->servers_count; i++) {
+        xf_text_printf(text, "server %s %u%s\n", sorted[i]->endpoint.text, sorted[i]->weight,
+                       sorted[i]->backup ? " backup" : "");
+    }
+    free(sorted);
+    return true;
+}
+
+static void write_hash(const struct xf_text *text, char ret[17])
+{
+    snprintf(ret, 17, "%016llx", (unsigned long long) XXH3_64bits(text->data, text->length));
+}
+
+bool xf_digest_fill(struct xf_config *config)
+{
+    struct xf_text whole, one;
+    xf_text_init(&whole, TEXT_BYTES_MAX);
+    xf_text_init(&one, TEXT_BYTES_MAX);
+    bool done = true;
+    for (unsigned i = 0; i < config->services_count && done; i++) {
+        struct xf_config_service *service = &config->services[i];
+        xf_text_clear(&one);
+        xf_text_printf(&one, "service %s\n", service->name);
+        for (unsigned j = 0; j < service->clusters_count && done; j++) {
+            done = add_cluster(&one, &config->clusters[service->clusters[j]]);
+        }
+        write_hash(&one, service->digest);
+        xf_text_printf(&whole, "%s %s\n", service->name, service->digest);
+        done = done && !one.failed;
+    }
+    write_hash(&whole, config->digest);
+    done = done && !whole.failed;
+    xf_text_release(&one);
+    xf_text_release(&whole);
+    return done;
+}
