@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #define LINE_BYTES 2048
+#define NOTE_BYTES 40
 
 static const char *process_name = "crossfade";
 static enum xf_log_level level_most = XF_LOG_INFO;
@@ -71,18 +72,18 @@ static void write_line(enum xf_log_level level, const char *event, unsigned drop
                        const char *format, va_list arguments)
 {
     char line[LINE_BYTES];
-    size_t room = sizeof(line) - 1; /* the line feed always fits */
+    char note[NOTE_BYTES] = "";
+    if (dropped > 0) {
+        snprintf(note, sizeof(note), " lines_left_out=%u", dropped);
+    }
+    size_t room = sizeof(line) - 1 - strlen(note); /* the line feed and the note always fit */
     size_t used = write_prefix(line, room, level, event);
     int length = vsnprintf(line + used, room - used, format, arguments);
     if (length > 0) {
         used += (size_t) length < room - used ? (size_t) length : room - used - 1;
     }
-    if (dropped > 0) {
-        length = snprintf(line + used, room - used, " lines_left_out=%u", dropped);
-        if (length > 0 && (size_t) length < room - used) {
-            used += (size_t) length;
-        }
-    }
+    memcpy(line + used, note, strlen(note));
+    used += strlen(note);
     for (size_t i = 0; i < used; i++) { /* one event, one line, no terminal control */
         unsigned char byte = (unsigned char) line[i];
         if (byte < 0x20 || byte == 0x7f) {
