@@ -31,6 +31,7 @@ enum xf_store_result {
     XF_STORE_LOST,         /* no answer: it may or may not have happened; retry with the same id */
     XF_STORE_REFUSED,      /* the store said no: read-only, full, not permitted */
     XF_STORE_ABSENT,       /* nothing there (a read) */
+    XF_STORE_UNREADABLE,   /* something is there, but not what crossfade wrote (recovery) */
 };
 const char *xf_store_result_name(enum xf_store_result result); /* `FENCED`, as in the script */
 
@@ -50,7 +51,8 @@ struct xf_store_write {
     const char *document;           /* JSON */
     const char *entry;              /* JSON: the log's entry (who, why, before, after); write_id
                                        is kept beside it */
-    bool restored;                  /* recovery: see DESIGN.md section 8 */
+    bool restored;                  /* recovery: log and hash may disagree; `next` must then be
+                                       beyond both, and what is unreadable counts as absent */
 };
 
 struct xf_store_entry {
@@ -92,7 +94,9 @@ struct xf_store_vtable {
                              xf_store_done *, void *);
     void (*read_checkpoint)(struct xf_store *, const char *service, const char *name,
                             xf_store_got_text *, void *);
-    /* The lease: compare-and-set on (holder, beat) as read; `next` is written. */
+    /* The lease: compare-and-set on (holder, beat) as read; `next` is written.  STALE: it is not
+     * as seen.  EPOCH_BEHIND: another holder needs a larger epoch than the stored one.  OK also
+     * where `next` is stored already. */
     void (*read_lease)(struct xf_store *, const char *service, xf_store_got_lease *, void *);
     void (*swap_lease)(struct xf_store *, const char *service, const struct xf_store_lease *seen,
                        const struct xf_store_lease *next, xf_store_done *, void *);
@@ -101,6 +105,10 @@ struct xf_store_vtable {
     /* Publishes the signal's record where others can see it (`…:decommission`), re-checking
      * holder and epoch in the same step. */
     void (*write_signal)(struct xf_store *, const char *service, const char *holder,
+                         uint64_t epoch, const char *record, xf_store_done *, void *);
+    /* Before an attempt to deliver: OK only while holder and epoch are these (else FENCED) and
+     * the record stands as written (else STALE). */
+    void (*check_signal)(struct xf_store *, const char *service, const char *holder,
                          uint64_t epoch, const char *record, xf_store_done *, void *);
     void (*destroy)(struct xf_store *);
 };
@@ -112,12 +120,18 @@ struct xf_store {
     char scope[32];       /* `this host` or `fleet` */
 };
 
+#define XF_STORE_ENTRY_BYTES_MAX (256u * 1024u)          /* one entry of the log */
+#define XF_STORE_LOG_DAYS        30                      /* DESIGN.md section 8 */
+#define XF_STORE_LOG_COUNT_MAX   1000u                   /* entries of one read */
+
 /* Opens `config->store` on `loop`.  SQLite: makes file and schema, takes the exclusive lock beside
  * the file (XF_E_UNREACHABLE, exit 7, when another holds it); a file that cannot be written is an
  * error that says so.  Redis: returns at once and connects from the loop. */
 XF_NODISCARD int xf_store_open(const struct xf_config *config, struct event_base *loop,
                                const struct xf_clock *clock, struct xf_store **ret,
                                struct xf_error *err);
-void xf_store_close(struct xf_store *store); /* accepts NULL; answers what is open with LOST */
+/* Accepts NULL.  What is open is answered from inside this call, with LOST where its answer is not
+ * known.  Not to be called from inside a callback of this store. */
+void xf_store_close(struct xf_store *store);
 
 #endif

@@ -1,0 +1,77 @@
+/*
+ * store.c -- picks the store that the configuration names; what both have in common.
+ */
+#include "shifter/store.h"
+#include "shifter/store_kinds.h"
+
+#include <string.h>
+
+const char *xf_store_result_name(enum xf_store_result result)
+{
+    switch (result) {
+    case XF_STORE_OK:
+        return "OK";
+    case XF_STORE_ALREADY:
+        return "already";
+    case XF_STORE_FENCED:
+        return "FENCED";
+    case XF_STORE_EPOCH_BEHIND:
+        return "EPOCH_BEHIND";
+    case XF_STORE_STALE:
+        return "STALE";
+    case XF_STORE_LOG_AHEAD:
+        return "LOG_AHEAD";
+    case XF_STORE_LOG_BEHIND:
+        return "LOG_BEHIND";
+    case XF_STORE_LOST:
+        return "LOST";
+    case XF_STORE_REFUSED:
+        return "REFUSED";
+    case XF_STORE_ABSENT:
+        return "ABSENT";
+    case XF_STORE_UNREADABLE:
+        return "UNREADABLE";
+    }
+    return "?";
+}
+
+void xf_store_set_ok(struct xf_store *store, const struct xf_clock *clock, bool ok)
+{
+    if (store->ok != ok) {
+        store->ok = ok;
+        store->ok_since_ms = xf_clock_boottime_ms(clock);
+    }
+}
+
+const char *xf_store_write_problem(const struct xf_store_write *write)
+{
+    if (strlen(write->document) > XF_DOCUMENT_BYTES_MAX) {
+        return "the document is larger than a store keeps";
+    }
+    if (strlen(write->entry) > XF_STORE_ENTRY_BYTES_MAX) {
+        return "the log entry is larger than a store keeps";
+    }
+    if (write->next.epoch > INT64_MAX || write->next.generation > INT64_MAX ||
+        write->next.revision > INT64_MAX || write->next.generation == 0) {
+        return "the version is out of range";
+    }
+    struct xf_version before = {0, write->expected.generation, write->expected.revision};
+    struct xf_version after = {0, write->next.generation, write->next.revision};
+    return xf_version_compare(&before, &after) < 0 ? NULL : "the next version is not a larger one";
+}
+
+int xf_store_open(const struct xf_config *config, struct event_base *loop,
+                  const struct xf_clock *clock, struct xf_store **ret, struct xf_error *err)
+{
+    if (config->store.kind == XF_STORE_REDIS) {
+        return XF_FAIL(err, XF_E_CONFIG, "store %s: Redis is not yet supported", config->store.url);
+    }
+    return xf_store_sqlite_open(config, loop, clock, ret, err);
+}
+
+void xf_store_close(struct xf_store *store)
+{
+    if (store != NULL) {
+        store->calls->destroy(store);
+    }
+}

@@ -1,0 +1,18 @@
+/*
+ * store_kinds.h -- the stores' constructors and what they share; for store*.c only.
+ */
+#ifndef XF_SHIFTER_STORE_KINDS_H
+#define XF_SHIFTER_STORE_KINDS_H
+
+#include "shifter/store.h"
+
+XF_NODISCARD int xf_store_sqlite_open(const struct xf_config *config, struct event_base *loop,
+                                      const struct xf_clock *clock, struct xf_store **ret,
+                                      struct xf_error *err);
+
+/* Notes whether the store answers, and since when. */
+void xf_store_set_ok(struct xf_store *store, const struct xf_clock *clock, bool ok);
+/* Why this write can never be made, whatever is stored; NULL where it can. */
+const char *xf_store_write_problem(const struct xf_store_write *write);
+
+#endif

@@ -1,0 +1,598 @@
+/*
+ * test_store.c -- the contract of shifter/store.h, run against every store.
+ */
+#include "tests/unit/shifter/store_bench.h"
+
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+#include <sqlite3.h>
+
+/* ---- a place of each kind ---- */
+
+static int make_place(struct place **ret)
+{
+    struct place *place = calloc(1, sizeof(*place));
+    place->loop = event_base_new();
+    place_clock_init(place);
+    snprintf(place->folder, sizeof(place->folder), "/tmp/xf-store-XXXXXX");
+    assert_non_null(mkdtemp(place->folder));
+    *ret = place;
+    return 0;
+}
+
+static int open_sqlite(struct place *place)
+{
+    struct xf_error err = {0};
+    place->config.store.kind = XF_STORE_SQLITE;
+    place->config.store.path = place->path;
+    if (xf_store_open(&place->config, place->loop, &place->clock, &place->store, &err) != 0) {
+        fail_msg("%s", err.message);
+    }
+    return 0;
+}
+
+static int setup_sqlite(void **state)
+{
+    struct place *place;
+    make_place(&place);
+    snprintf(place->path, sizeof(place->path), "%s/state.db", place->folder);
+    *state = place;
+    return open_sqlite(place);
+}
+
+static int teardown_sqlite(void **state)
+{
+    struct place *place = *state;
+    xf_store_close(place->store);
+    answer_release(&place->last);
+    event_base_free(place->loop);
+    char command[160];
+    snprintf(command, sizeof(command), "rm -rf '%s'", place->folder);
+    int code = system(command);
+    free(place);
+    return code;
+}
+
+/* ---- the contract ---- */
+
+static void an_empty_store_answers_absent(void **state)
+{
+    struct place *place = *state;
+    assert_int_equal(ask_state(place), XF_STORE_ABSENT);
+    assert_int_equal(ask_lease(place), XF_STORE_ABSENT);
+    assert_int_equal(ask_checkpoint(place, "judge"), XF_STORE_ABSENT);
+    assert_int_equal(ask_log(place, 0, 0, 10), XF_STORE_OK);
+    assert_int_equal(place->last.count, 0);
+    assert_true(place->store->ok);
+}
+
+static void a_written_document_is_read_back_with_its_version_and_write_id(void **state)
+{
+    struct place *place = *state;
+    lead(place);
+    struct xf_store_write write = write_of(0, 0, 1, 0, WRITE_1);
+    write.document = "{\"weight\":1250,\"reason\":\"a \\u0000 and ümlauts\"}";
+    assert_int_equal(ask_write(place, &write), XF_STORE_OK);
+    assert_int_equal(ask_state(place), XF_STORE_OK);
+    assert_int_equal(place->last.state.version.epoch, 1);
+    assert_int_equal(place->last.state.version.generation, 1);
+    assert_int_equal(place->last.state.version.revision, 0);
+    assert_string_equal(place->last.state.write_id, WRITE_1);
+    assert_string_equal(place->last.state.document, write.document);
+}
+
+static void the_log_holds_each_change_once_and_oldest_first(void **state)
+{
+    struct place *place = *state;
+    lead(place);
+    struct xf_store_write writes[] = {write_of(0, 0, 1, 0, WRITE_1), write_of(1, 0, 1, 1, WRITE_2),
+                                      write_of(1, 1, 2, 0, WRITE_3)};
+    writes[1].entry = "{\"verb\":\"ramp\"}";
+    writes[2].entry = "{\"verb\":\"pause\"}";
+    for (size_t i = 0; i < XF_COUNT(writes); i++) {
+        assert_int_equal(ask_write(place, &writes[i]), XF_STORE_OK);
+    }
+    assert_int_equal(ask_log(place, 0, 0, 10), XF_STORE_OK);
+    assert_int_equal(place->last.count, 3);
+    assert_int_equal(place->last.entries[1].generation, 1);
+    assert_int_equal(place->last.entries[1].revision, 1);
+    assert_string_equal(place->last.entries[1].write_id, WRITE_2);
+    assert_string_equal(place->last.entries[1].entry, "{\"verb\":\"ramp\"}");
+    assert_int_equal(ask_log(place, 1, 0, 1), XF_STORE_OK);
+    assert_int_equal(place->last.count, 1);
+    assert_string_equal(place->last.entries[0].write_id, WRITE_2);
+    assert_int_equal(ask_log_tail(place, 2), XF_STORE_OK);
+    assert_int_equal(place->last.count, 2);
+    assert_string_equal(place->last.entries[0].write_id, WRITE_2);
+    assert_string_equal(place->last.entries[1].write_id, WRITE_3);
+}
+
+static void a_repeated_write_is_already_there_whoever_leads_now(void **state)
+{
+    struct place *place = *state;
+    lead(place);
+    struct xf_store_write write = write_of(0, 0, 1, 0, WRITE_1);
+    assert_int_equal(ask_write(place, &write), XF_STORE_OK);
+    assert_int_equal(ask_write(place, &write), XF_STORE_ALREADY);
+    struct xf_store_write beyond = write_of(1, 0, 2, 0, WRITE_2);
+    assert_int_equal(ask_write(place, &beyond), XF_STORE_OK);
+    assert_int_equal(ask_write(place, &write), XF_STORE_ALREADY);
+    assert_int_equal(ask_swap(place, HOLDER_A, 1, HOLDER_B, 2, 1), XF_STORE_OK);
+    assert_int_equal(ask_write(place, &write), XF_STORE_ALREADY);
+    assert_int_equal(ask_log(place, 0, 0, 10), XF_STORE_OK);
+    assert_int_equal(place->last.count, 2);
+}
+
+static void only_the_holder_in_its_epoch_may_write(void **state)
+{
+    struct place *place = *state;
+    struct xf_store_write write = write_of(0, 0, 1, 0, WRITE_1);
+    assert_int_equal(ask_write(place, &write), XF_STORE_FENCED); /* nobody leads */
+    lead(place);
+    write.holder = HOLDER_B;
+    assert_int_equal(ask_write(place, &write), XF_STORE_FENCED);
+    write.holder = HOLDER_A;
+    write.next.epoch = 2;
+    assert_int_equal(ask_write(place, &write), XF_STORE_FENCED);
+    write.next.epoch = 1;
+    assert_int_equal(ask_write(place, &write), XF_STORE_OK);
+}
+
+static void a_late_write_of_a_leader_that_lost_its_lease_changes_nothing(void **state)
+{
+    struct place *place = *state;
+    lead(place);
+    struct xf_store_write first = write_of(0, 0, 1, 0, WRITE_1);
+    assert_int_equal(ask_write(place, &first), XF_STORE_OK);
+    assert_int_equal(ask_swap(place, HOLDER_A, 1, HOLDER_B, 2, 1), XF_STORE_OK);
+    struct xf_store_write late = write_of(1, 0, 2, 0, WRITE_2);
+    late.document = "{\"weight\":10000}";
+    assert_int_equal(ask_write(place, &late), XF_STORE_FENCED);
+    assert_int_equal(ask_state(place), XF_STORE_OK);
+    assert_string_equal(place->last.state.write_id, WRITE_1);
+    assert_int_equal(ask_log(place, 0, 0, 10), XF_STORE_OK);
+    assert_int_equal(place->last.count, 1);
+}
+
+static void a_write_from_another_version_is_stale(void **state)
+{
+    static const struct {
+        uint64_t from_generation, from_revision, generation, revision;
+    } cases[] = {{0, 0, 2, 0}, {1, 1, 2, 0}, {2, 0, 3, 0}, {0, 9, 1, 1}};
+    struct place *place = *state;
+    lead(place);
+    struct xf_store_write first = write_of(0, 0, 1, 0, WRITE_1);
+    assert_int_equal(ask_write(place, &first), XF_STORE_OK);
+    for (size_t i = 0; i < XF_COUNT(cases); i++) {
+        struct xf_store_write write = write_of(cases[i].from_generation, cases[i].from_revision,
+                                               cases[i].generation, cases[i].revision, WRITE_2);
+        assert_int_equal(ask_write(place, &write), XF_STORE_STALE);
+    }
+    assert_int_equal(ask_state(place), XF_STORE_OK);
+    assert_string_equal(place->last.state.write_id, WRITE_1);
+}
+
+static void of_two_writers_from_one_version_the_second_is_stale(void **state)
+{
+    struct place *place = *state;
+    lead(place);
+    struct xf_store_write one = write_of(0, 0, 1, 0, WRITE_1);
+    struct xf_store_write two = write_of(0, 0, 1, 0, WRITE_2);
+    assert_int_equal(ask_write(place, &one), XF_STORE_OK);
+    assert_int_equal(ask_write(place, &two), XF_STORE_STALE);
+    assert_int_equal(ask_log(place, 0, 0, 10), XF_STORE_OK);
+    assert_int_equal(place->last.count, 1);
+}
+
+static void versions_beyond_what_a_double_holds_are_compared_exactly(void **state)
+{
+    const uint64_t big = 9007199254740993u; /* 2^53 + 1: a double rounds it to 2^53 */
+    struct place *place = *state;
+    lead(place);
+    struct xf_store_write write = write_of(0, 0, big - 1, 0, WRITE_1);
+    assert_int_equal(ask_write(place, &write), XF_STORE_OK);
+    struct xf_store_write wrong = write_of(big, 0, big + 1, 0, WRITE_2);
+    assert_int_equal(ask_write(place, &wrong), XF_STORE_STALE);
+    struct xf_store_write next = write_of(big - 1, 0, big, 0, WRITE_3);
+    assert_int_equal(ask_write(place, &next), XF_STORE_OK);
+    assert_int_equal(ask_state(place), XF_STORE_OK);
+    assert_true(place->last.state.version.generation == big);
+    assert_int_equal(ask_log_tail(place, 1), XF_STORE_OK);
+    assert_true(place->last.entries[0].generation == big);
+}
+
+static void a_write_that_is_no_step_forward_or_too_large_is_refused(void **state)
+{
+    struct place *place = *state;
+    lead(place);
+    struct xf_store_write same = write_of(1, 0, 1, 0, WRITE_1);
+    assert_int_equal(ask_write(place, &same), XF_STORE_REFUSED);
+    struct xf_store_write zero = write_of(0, 0, 0, 1, WRITE_1);
+    assert_int_equal(ask_write(place, &zero), XF_STORE_REFUSED);
+    struct xf_store_write large = write_of(0, 0, 1, 0, WRITE_1);
+    char *document = malloc(XF_DOCUMENT_BYTES_MAX + 2);
+    memset(document, 'x', XF_DOCUMENT_BYTES_MAX + 1);
+    document[XF_DOCUMENT_BYTES_MAX + 1] = '\0';
+    large.document = document;
+    assert_int_equal(ask_write(place, &large), XF_STORE_REFUSED);
+    document[XF_DOCUMENT_BYTES_MAX] = '\0';
+    assert_int_equal(ask_write(place, &large), XF_STORE_OK);
+    free(document);
+    assert_int_equal(ask_state(place), XF_STORE_OK);
+    assert_int_equal(strlen(place->last.state.document), XF_DOCUMENT_BYTES_MAX);
+}
+
+static void checkpoints_take_no_generation_and_are_fenced(void **state)
+{
+    struct place *place = *state;
+    lead(place);
+    assert_int_equal(ask_set_checkpoint(place, "judge", HOLDER_A, 1, "{\"n\":1}"), XF_STORE_OK);
+    assert_int_equal(ask_set_checkpoint(place, "judge", HOLDER_A, 1, "{\"n\":2}"), XF_STORE_OK);
+    assert_int_equal(ask_set_checkpoint(place, "judge", HOLDER_B, 1, "{}"), XF_STORE_FENCED);
+    assert_int_equal(ask_set_checkpoint(place, "judge", HOLDER_A, 2, "{}"), XF_STORE_FENCED);
+    assert_int_equal(ask_checkpoint(place, "judge"), XF_STORE_OK);
+    assert_string_equal(place->last.text, "{\"n\":2}");
+    assert_int_equal(ask_checkpoint(place, "progress"), XF_STORE_ABSENT);
+    assert_int_equal(ask_log(place, 0, 0, 10), XF_STORE_OK);
+    assert_int_equal(place->last.count, 0);
+}
+
+static void a_lease_is_swapped_only_as_it_was_seen(void **state)
+{
+    struct place *place = *state;
+    lead(place);
+    assert_int_equal(ask_swap(place, HOLDER_A, 1, HOLDER_A, 1, 2), XF_STORE_OK);
+    assert_int_equal(ask_swap(place, HOLDER_A, 1, HOLDER_A, 1, 2), XF_STORE_OK); /* answer lost */
+    assert_int_equal(ask_swap(place, HOLDER_A, 1, HOLDER_B, 2, 1), XF_STORE_STALE);
+    assert_int_equal(ask_swap(place, "", 0, HOLDER_B, 2, 1), XF_STORE_STALE);
+    assert_int_equal(ask_swap(place, HOLDER_A, 2, HOLDER_B, 1, 1), XF_STORE_EPOCH_BEHIND);
+    assert_int_equal(ask_swap(place, HOLDER_A, 2, HOLDER_B, 2, 1), XF_STORE_OK);
+    assert_int_equal(ask_swap(place, HOLDER_A, 2, HOLDER_A, 1, 3), XF_STORE_STALE);
+    assert_int_equal(ask_lease(place), XF_STORE_OK);
+    assert_string_equal(place->last.lease.holder, HOLDER_B);
+    assert_int_equal(place->last.lease.epoch, 2);
+    assert_int_equal(place->last.lease.beat, 1);
+}
+
+static void the_stores_clock_is_a_wall_clock_in_milliseconds(void **state)
+{
+    struct place *place = *state;
+    int64_t before = xf_clock_wall_ms(xf_clock_system());
+    assert_int_equal(ask_time(place), XF_STORE_OK);
+    int64_t there = strtoll(place->last.text, NULL, 10);
+    assert_in_range(there, before - 1000, before + 10000);
+}
+
+static void the_signals_record_is_written_and_checked_under_the_fence(void **state)
+{
+    struct place *place = *state;
+    lead(place);
+    assert_int_equal(ask_check_signal(place, HOLDER_A, 1, "{\"sequence\":1}"), XF_STORE_STALE);
+    assert_int_equal(ask_signal(place, HOLDER_B, 1, "{\"sequence\":1}"), XF_STORE_FENCED);
+    assert_int_equal(ask_signal(place, HOLDER_A, 1, "{\"sequence\":1}"), XF_STORE_OK);
+    assert_int_equal(ask_check_signal(place, HOLDER_A, 1, "{\"sequence\":1}"), XF_STORE_OK);
+    assert_int_equal(ask_signal(place, HOLDER_A, 1, "{\"sequence\":2}"), XF_STORE_OK);
+    assert_int_equal(ask_check_signal(place, HOLDER_A, 1, "{\"sequence\":1}"), XF_STORE_STALE);
+    assert_int_equal(ask_swap(place, HOLDER_A, 1, HOLDER_B, 2, 1), XF_STORE_OK);
+    assert_int_equal(ask_check_signal(place, HOLDER_A, 1, "{\"sequence\":2}"), XF_STORE_FENCED);
+}
+
+struct closing {
+    unsigned answered;
+};
+
+static void closing_done(void *context, enum xf_store_result result, const char *message)
+{
+    (void) result;
+    (void) message;
+    ((struct closing *) context)->answered++;
+}
+
+static void what_is_open_when_a_store_closes_is_answered_once(void **state)
+{
+    struct place *place = *state;
+    struct closing closing = {0};
+    struct xf_store_write write = write_of(0, 0, 1, 0, WRITE_1);
+    place->store->calls->write(place->store, &write, closing_done, &closing);
+    place->store->calls->write(place->store, &write, closing_done, &closing);
+    assert_int_equal(closing.answered, 0);
+    xf_store_close(place->store);
+    place->store = NULL;
+    assert_int_equal(closing.answered, 2);
+}
+
+/* ---- SQLite alone ---- */
+
+/* Runs SQL on the file behind the store's back. */
+static void by_hand(struct place *place, const char *sql)
+{
+    sqlite3 *db = NULL;
+    assert_int_equal(sqlite3_open(place->path, &db), SQLITE_OK);
+    assert_int_equal(sqlite3_exec(db, sql, NULL, NULL, NULL), SQLITE_OK);
+    sqlite3_close(db);
+}
+
+static void sqlite_a_log_that_disagrees_with_the_document_stops_writes(void **state)
+{
+    struct place *place = *state;
+    lead(place);
+    struct xf_store_write one = write_of(0, 0, 1, 0, WRITE_1);
+    struct xf_store_write two = write_of(1, 0, 2, 0, WRITE_2);
+    struct xf_store_write three = write_of(2, 0, 3, 0, WRITE_3);
+    assert_int_equal(ask_write(place, &one), XF_STORE_OK);
+    assert_int_equal(ask_write(place, &two), XF_STORE_OK);
+    by_hand(place, "DELETE FROM log WHERE generation = 2");
+    assert_int_equal(ask_write(place, &three), XF_STORE_LOG_BEHIND);
+    by_hand(place, "INSERT INTO log VALUES('gateway', 7, 0, 'x', 0, '{}')");
+    assert_int_equal(ask_write(place, &three), XF_STORE_LOG_AHEAD);
+    /* The entry is mine and only the document is missing: the write is completed. */
+    by_hand(place, "DELETE FROM log WHERE generation = 7;"
+                   "INSERT INTO log VALUES('gateway', 3, 0, '" WRITE_3 "', 0, '{}')");
+    assert_int_equal(ask_write(place, &three), XF_STORE_OK);
+    assert_int_equal(ask_write(place, &three), XF_STORE_ALREADY);
+}
+
+static void sqlite_recovery_writes_beyond_document_and_log(void **state)
+{
+    struct place *place = *state;
+    lead(place);
+    struct xf_store_write one = write_of(0, 0, 1, 0, WRITE_1);
+    assert_int_equal(ask_write(place, &one), XF_STORE_OK);
+    by_hand(place, "INSERT INTO log VALUES('gateway', 7, 0, 'x', 0, '{}')");
+    struct xf_store_write low = write_of(1, 0, 7, 0, WRITE_2);
+    low.restored = true;
+    assert_int_equal(ask_write(place, &low), XF_STORE_LOG_AHEAD);
+    struct xf_store_write restored = write_of(1, 0, 8, 0, WRITE_2);
+    assert_int_equal(ask_write(place, &restored), XF_STORE_LOG_AHEAD);
+    restored.restored = true;
+    assert_int_equal(ask_write(place, &restored), XF_STORE_OK);
+    struct xf_store_write next = write_of(8, 0, 9, 0, WRITE_3);
+    assert_int_equal(ask_write(place, &next), XF_STORE_OK);
+}
+
+static void sqlite_what_crossfade_did_not_write_is_unreadable_and_can_be_restored(void **state)
+{
+    struct place *place = *state;
+    lead(place);
+    struct xf_store_write one = write_of(0, 0, 1, 0, WRITE_1);
+    assert_int_equal(ask_write(place, &one), XF_STORE_OK);
+    by_hand(place, "UPDATE state SET generation = 'seven'");
+    assert_int_equal(ask_state(place), XF_STORE_UNREADABLE);
+    struct xf_store_write two = write_of(1, 0, 2, 0, WRITE_2);
+    assert_int_equal(ask_write(place, &two), XF_STORE_UNREADABLE);
+    struct xf_store_write restored = write_of(0, 0, 2, 0, WRITE_2);
+    restored.restored = true;
+    assert_int_equal(ask_write(place, &restored), XF_STORE_OK);
+    assert_int_equal(ask_state(place), XF_STORE_OK);
+}
+
+static void sqlite_a_document_with_a_larger_epoch_refuses_the_write(void **state)
+{
+    struct place *place = *state;
+    lead(place);
+    struct xf_store_write one = write_of(0, 0, 1, 0, WRITE_1);
+    assert_int_equal(ask_write(place, &one), XF_STORE_OK);
+    by_hand(place, "UPDATE state SET epoch = 9");
+    struct xf_store_write two = write_of(1, 0, 2, 0, WRITE_2);
+    assert_int_equal(ask_write(place, &two), XF_STORE_EPOCH_BEHIND);
+    two.restored = true;
+    assert_int_equal(ask_write(place, &two), XF_STORE_EPOCH_BEHIND);
+}
+
+static void sqlite_a_second_opener_is_told_who_holds_the_file(void **state)
+{
+    struct place *place = *state;
+    struct xf_store *second = NULL;
+    struct xf_error err = {0};
+    char pid[16];
+    snprintf(pid, sizeof(pid), "pid %d", (int) getpid());
+    assert_int_equal(xf_store_open(&place->config, place->loop, &place->clock, &second, &err), -1);
+    assert_int_equal(err.code, XF_E_UNREACHABLE);
+    assert_non_null(strstr(err.message, pid));
+    xf_store_close(place->store);
+    assert_int_equal(xf_store_open(&place->config, place->loop, &place->clock, &place->store, &err),
+                     0);
+}
+
+static void sqlite_what_was_written_outlives_a_kill(void **state)
+{
+    struct place *place = *state;
+    xf_store_close(place->store);
+    place->store = NULL;
+    pid_t child = fork();
+    if (child == 0) {
+        event_reinit(place->loop);
+        open_sqlite(place);
+        lead(place);
+        struct xf_store_write write = write_of(0, 0, 1, 0, WRITE_1);
+        ask_write(place, &write);
+        kill(getpid(), SIGKILL);
+    }
+    int status = 0;
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
+    open_sqlite(place);
+    assert_int_equal(ask_state(place), XF_STORE_OK);
+    assert_string_equal(place->last.state.write_id, WRITE_1);
+}
+
+static void sqlite_a_file_that_cannot_be_written_is_refused_with_the_reason(void **state)
+{
+    struct place *place = *state;
+    struct xf_store *second = NULL;
+    struct xf_error err = {0};
+    char paths[3][160];
+    snprintf(paths[0], sizeof(paths[0]), "%s/missing/deeper/state.db", place->folder);
+    snprintf(paths[1], sizeof(paths[1]), "%s", place->folder); /* a folder */
+    snprintf(paths[2], sizeof(paths[2]), "/proc/crossfade.db");
+    for (size_t i = 0; i < 3; i++) {
+        struct xf_config config = {.store = {.kind = XF_STORE_SQLITE, .path = paths[i]}};
+        err.message[0] = '\0';
+        assert_int_equal(xf_store_open(&config, place->loop, &place->clock, &second, &err), -1);
+        assert_non_null(strstr(err.message, "cannot be written"));
+        assert_non_null(strstr(err.message, paths[i]));
+    }
+    char lock[160];
+    snprintf(lock, sizeof(lock), "%s.lock", place->folder);
+    unlink(lock);
+}
+
+static void sqlite_a_file_that_is_no_database_is_refused(void **state)
+{
+    struct place *place = *state;
+    struct xf_store *second = NULL;
+    struct xf_error err = {0};
+    char path[160];
+    snprintf(path, sizeof(path), "%s/other.db", place->folder);
+    FILE *file = fopen(path, "w");
+    for (int i = 0; i < 1000; i++) {
+        fputs("this is no database\n", file);
+    }
+    fclose(file);
+    struct xf_config config = {.store = {.kind = XF_STORE_SQLITE, .path = path}};
+    assert_int_equal(xf_store_open(&config, place->loop, &place->clock, &second, &err), -1);
+    assert_non_null(strstr(err.message, "cannot be used"));
+}
+
+static void sqlite_a_newer_schema_is_refused(void **state)
+{
+    struct place *place = *state;
+    struct xf_error err = {0};
+    xf_store_close(place->store);
+    place->store = NULL;
+    by_hand(place, "PRAGMA user_version = 2");
+    assert_int_equal(xf_store_open(&place->config, place->loop, &place->clock, &place->store, &err),
+                     -1);
+    assert_non_null(strstr(err.message, "newer"));
+}
+
+static bool store_is_ok(struct place *place)
+{
+    return place->store->ok;
+}
+
+static void sqlite_a_full_disk_is_told_and_the_store_comes_back_by_itself(void **state)
+{
+    struct place *place = *state;
+    lead(place);
+    struct xf_store_write one = write_of(0, 0, 1, 0, WRITE_1);
+    assert_int_equal(ask_write(place, &one), XF_STORE_OK);
+    struct rlimit before;
+    signal(SIGXFSZ, SIG_IGN);
+    getrlimit(RLIMIT_FSIZE, &before);
+    struct rlimit tiny = {1024, before.rlim_max};
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &tiny), 0);
+    struct xf_store_write two = write_of(1, 0, 2, 0, WRITE_2);
+    enum xf_store_result result = ask_write(place, &two);
+    assert_true(result == XF_STORE_LOST || result == XF_STORE_REFUSED);
+    assert_true(place->last.message[0] != '\0');
+    assert_false(place->store->ok);
+    assert_int_equal(ask_state(place), XF_STORE_OK); /* reading goes on */
+    assert_int_equal(place->last.state.version.generation, 1);
+    assert_false(place->store->ok);
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &before), 0);
+    assert_true(run_until(place, store_is_ok, 5000));
+    assert_int_equal(ask_write(place, &two), XF_STORE_OK);
+}
+
+static void sqlite_a_file_that_was_replaced_is_not_written(void **state)
+{
+    struct place *place = *state;
+    lead(place);
+    char aside[160];
+    snprintf(aside, sizeof(aside), "%s/aside.db", place->folder);
+    assert_int_equal(rename(place->path, aside), 0);
+    struct xf_store_write one = write_of(0, 0, 1, 0, WRITE_1);
+    assert_int_equal(ask_write(place, &one), XF_STORE_REFUSED);
+    assert_non_null(strstr(place->last.message, "removed or replaced"));
+    assert_false(place->store->ok);
+    assert_int_equal(rename(aside, place->path), 0);
+    assert_true(run_until(place, store_is_ok, 5000));
+    assert_int_equal(ask_write(place, &one), XF_STORE_OK);
+}
+
+static void sqlite_the_log_keeps_30_days_and_the_cutover_at_hand(void **state)
+{
+    const int64_t day = 24 * 3600 * 1000;
+    struct place *place = *state;
+    lead(place);
+    struct xf_store_write writes[] = {write_of(0, 0, 1, 0, WRITE_1), write_of(1, 0, 2, 0, WRITE_2),
+                                      write_of(2, 0, 3, 0, WRITE_3)};
+    writes[0].entry = "{\"cutover\":\"a/1\"}";
+    writes[1].entry = "{\"cutover\":\"b/2\"}";
+    writes[2].entry = "{\"cutover\":\"b/2\"}";
+    writes[2].document = "{\"cutover\":\"b/2\"}";
+    place->wall_shift_ms = -60 * day;
+    assert_int_equal(ask_write(place, &writes[0]), XF_STORE_OK);
+    assert_int_equal(ask_write(place, &writes[1]), XF_STORE_OK);
+    assert_int_equal(ask_log(place, 0, 0, 10), XF_STORE_OK);
+    assert_int_equal(place->last.count, 2);
+    place->wall_shift_ms = 0;
+    assert_int_equal(ask_write(place, &writes[2]), XF_STORE_OK);
+    assert_int_equal(ask_log(place, 0, 0, 10), XF_STORE_OK);
+    assert_int_equal(place->last.count, 2);
+    assert_string_equal(place->last.entries[0].write_id, WRITE_2);
+}
+
+static void sqlite_its_files_are_for_the_owner_alone(void **state)
+{
+    struct place *place = *state;
+    static const char *const names[] = {"state.db", "state.db-wal", "state.db.lock"};
+    lead(place);
+    for (size_t i = 0; i < XF_COUNT(names); i++) {
+        char path[160];
+        struct stat status;
+        snprintf(path, sizeof(path), "%s/%s", place->folder, names[i]);
+        assert_int_equal(stat(path, &status), 0);
+        assert_int_equal(status.st_mode & 0777, 0600);
+    }
+}
+
+#define ON_SQLITE(test) cmocka_unit_test_setup_teardown(test, setup_sqlite, teardown_sqlite)
+#define CONTRACT(on)                                                                               \
+    on(an_empty_store_answers_absent),                                                             \
+        on(a_written_document_is_read_back_with_its_version_and_write_id),                         \
+        on(the_log_holds_each_change_once_and_oldest_first),                                       \
+        on(a_repeated_write_is_already_there_whoever_leads_now),                                   \
+        on(only_the_holder_in_its_epoch_may_write),                                                \
+        on(a_late_write_of_a_leader_that_lost_its_lease_changes_nothing),                          \
+        on(a_write_from_another_version_is_stale),                                                 \
+        on(of_two_writers_from_one_version_the_second_is_stale),                                   \
+        on(versions_beyond_what_a_double_holds_are_compared_exactly),                              \
+        on(a_write_that_is_no_step_forward_or_too_large_is_refused),                               \
+        on(checkpoints_take_no_generation_and_are_fenced),                                         \
+        on(a_lease_is_swapped_only_as_it_was_seen),                                                \
+        on(the_stores_clock_is_a_wall_clock_in_milliseconds),                                      \
+        on(the_signals_record_is_written_and_checked_under_the_fence),                             \
+        on(what_is_open_when_a_store_closes_is_answered_once)
+
+int main(void)
+{
+    const struct CMUnitTest sqlite_tests[] = {
+        CONTRACT(ON_SQLITE),
+        ON_SQLITE(sqlite_a_log_that_disagrees_with_the_document_stops_writes),
+        ON_SQLITE(sqlite_recovery_writes_beyond_document_and_log),
+        ON_SQLITE(sqlite_what_crossfade_did_not_write_is_unreadable_and_can_be_restored),
+        ON_SQLITE(sqlite_a_document_with_a_larger_epoch_refuses_the_write),
+        ON_SQLITE(sqlite_a_second_opener_is_told_who_holds_the_file),
+        ON_SQLITE(sqlite_what_was_written_outlives_a_kill),
+        ON_SQLITE(sqlite_a_file_that_cannot_be_written_is_refused_with_the_reason),
+        ON_SQLITE(sqlite_a_file_that_is_no_database_is_refused),
+        ON_SQLITE(sqlite_a_newer_schema_is_refused),
+        ON_SQLITE(sqlite_a_full_disk_is_told_and_the_store_comes_back_by_itself),
+        ON_SQLITE(sqlite_a_file_that_was_replaced_is_not_written),
+        ON_SQLITE(sqlite_the_log_keeps_30_days_and_the_cutover_at_hand),
+        ON_SQLITE(sqlite_its_files_are_for_the_owner_alone),
+    };
+    return cmocka_run_group_tests_name("sqlite", sqlite_tests, NULL, NULL);
+}
