@@ -159,9 +159,11 @@ struct xf_stats_header {
     uint32_t worker, services, clusters, servers, pairs, unused;
     uint64_t services_at, pairs_at, clusters_at, servers_at, cells_at; /* offsets */
 
+    char to_next_page[XF_SEGMENT_PAGE_BYTES - 96];
+
     /* The worker writes.  The in-force rule (DESIGN.md section 9): odd while a turn of the loop
      * may hold a word.  In a retired segment: odd while a fold is under way. */
-    _Alignas(XF_SEGMENT_PAGE_BYTES) _Atomic uint64_t cycle;
+    _Alignas(XF_CACHE_LINE) _Atomic uint64_t cycle;
     _Alignas(XF_CACHE_LINE) _Atomic uint64_t clients; /* open client connections */
     _Atomic uint64_t accepted, tls_handshakes, tls_resumed, log_dropped;
     _Atomic uint64_t accepting; /* 1 once this worker accepts */
