@@ -1,0 +1,132 @@
+/*
+ * cmd_show.c -- `status`, `why` and `history`: what is, why it is so, and what was.
+ */
+#include "shifter/cli.h"
+#include "shifter/cmd_verbs.h"
+#include "shifter/show.h"
+
+#include "config/base/clock.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#define PAGE_BYTES_MAX (1024u * 1024u)
+
+int xf_cmd_status(int argc, char **argv)
+{
+    struct xf_cli cli;
+    json_t *status = NULL;
+    int result = xf_cli_parse(argc, argv, XF_CLI_REACH, 0, 0, &cli);
+    if (result == 0) {
+        result = xf_cli_service(&cli);
+    }
+    if (result == 0) {
+        result = xf_cli_get(&cli, "status", &status);
+    }
+    if (result != 0) {
+        return result;
+    }
+    if (cli.json) {
+        xf_json_print(status);
+    } else {
+        struct xf_text page;
+        struct xf_show_options options = {
+            .colour = xf_show_may_colour(STDOUT_FILENO), .columns = 80, .servers = true};
+        xf_text_init(&page, PAGE_BYTES_MAX);
+        xf_show_status(status, &options, &page);
+        fputs(page.data, stdout);
+        xf_text_release(&page);
+    }
+    json_decref(status);
+    return 0;
+}
+
+int xf_cmd_why(int argc, char **argv)
+{
+    struct xf_cli cli;
+    json_t *why = NULL;
+    int result = xf_cli_parse(argc, argv, XF_CLI_REACH, 0, 0, &cli);
+    if (result == 0) {
+        result = xf_cli_service(&cli);
+    }
+    if (result == 0) {
+        result = xf_cli_get(&cli, "why", &why);
+    }
+    if (result != 0) {
+        return result;
+    }
+    if (cli.json) {
+        xf_json_print(why);
+    } else {
+        const char *text = xf_json_text(why, "text", "");
+        fputs(text, stdout);
+        if (text[0] != '\0' && text[strlen(text) - 1] != '\n') {
+            putchar('\n');
+        }
+    }
+    json_decref(why);
+    return 0;
+}
+
+static void print_entry(const json_t *entry)
+{
+    const json_t *before = json_object_get(entry, "before");
+    const json_t *after = json_object_get(entry, "after");
+    char from[16];
+    char to[16];
+    snprintf(from, sizeof(from), "%.4g%%", xf_json_number(before, "weight", 0));
+    snprintf(to, sizeof(to), "%.4g%%", xf_json_number(after, "weight", 0));
+    printf("%s  %-10s %s %s -> %s %s  by %s", xf_json_text(entry, "at", "?"),
+           xf_json_text(entry, "verb", "?"), xf_json_text(before, "state", "-"), from,
+           xf_json_text(after, "state", "?"), to, xf_json_text(entry, "actor", "?"));
+    const char *reason = xf_json_text(entry, "reason", "");
+    const char *sentence = xf_json_text(entry, "sentence", "");
+    if (reason[0] != '\0') {
+        printf("  (%s)", reason);
+    }
+    if (sentence[0] != '\0') {
+        printf("\n    %s", sentence);
+    }
+    putchar('\n');
+}
+
+int xf_cmd_history(int argc, char **argv)
+{
+    struct xf_cli cli;
+    json_t *history = NULL;
+    int result = xf_cli_parse(argc, argv, XF_CLI_REACH | XF_CLI_HISTORY, 0, 0, &cli);
+    if (result == 0) {
+        result = xf_cli_service(&cli);
+    }
+    if (result != 0) {
+        return result;
+    }
+    char what[160];
+    int64_t since_ms = cli.since_ms >= 0 ? xf_clock_wall_ms(xf_clock_system()) - cli.since_ms : 0;
+    snprintf(what, sizeof(what), "history?count=%" PRId64 "&since_ms=%" PRId64 "%s",
+             cli.count >= 0 ? cli.count : 100, since_ms, cli.verify ? "&verify=1" : "");
+    result = xf_cli_get(&cli, what, &history);
+    if (result != 0) {
+        return result;
+    }
+    const json_t *entries = json_object_get(history, "entries");
+    if (cli.json) {
+        xf_json_print(history);
+    } else {
+        size_t i;
+        json_t *entry;
+        json_array_foreach(entries, i, entry)
+        {
+            print_entry(entry);
+        }
+    }
+    if (cli.verify && !xf_json_true(history, "verified")) {
+        xf_cli_note("crossfade history: %s",
+                    xf_json_text(history, "message", "a verdict could not be recomputed"));
+        result = 1;
+    }
+    json_decref(history);
+    return result;
+}
