@@ -5,6 +5,7 @@
 
 #include "config/base/text.h"
 #include "config/config.h"
+#include "config/paths.h"
 
 #include <errno.h>
 #include <getopt.h>
@@ -18,6 +19,7 @@
 #include <unistd.h>
 
 #define VERB_MS_DEFAULT 60000 /* a change that is not in force by then: exit 124 */
+#define SYSTEM_SOCKET   "/run/crossfade/admin.sock"
 #define QUERY_MS        15000
 #define ATTEMPTS_MS     500 /* pause between attempts to reach the daemon */
 
@@ -155,6 +157,21 @@ static void fill_actor(struct xf_cli *cli)
     cli->actor = cli->actor_bytes;
 }
 
+/* CROSSFADE_SOCKET, else this user's own default, else the one of the system's daemon. */
+static void default_socket(struct xf_cli *cli)
+{
+    const char *socket = getenv("CROSSFADE_SOCKET");
+    struct xf_paths paths;
+    if (socket == NULL || socket[0] == '\0') {
+        xf_paths_default(&paths);
+        socket = access(paths.socket, F_OK) == 0 || access(SYSTEM_SOCKET, F_OK) != 0
+                     ? paths.socket
+                     : SYSTEM_SOCKET;
+    }
+    snprintf(cli->socket_bytes, sizeof(cli->socket_bytes), "%s", socket);
+    cli->target.socket = cli->socket_bytes;
+}
+
 static void fill_defaults(struct xf_cli *cli)
 {
     if (cli->actor == NULL) {
@@ -165,13 +182,7 @@ static void fill_defaults(struct xf_cli *cli)
         cli->request = cli->request_bytes;
     }
     if (cli->target.socket == NULL) {
-        const char *socket = getenv("CROSSFADE_SOCKET");
-        if (socket != NULL && socket[0] != '\0') {
-            snprintf(cli->socket_bytes, sizeof(cli->socket_bytes), "%s", socket);
-        } else {
-            xf_config_default_socket(cli->socket_bytes, sizeof(cli->socket_bytes));
-        }
-        cli->target.socket = cli->socket_bytes;
+        default_socket(cli);
     }
 }
 
@@ -241,24 +252,24 @@ int xf_cli_parse(int argc, char **argv, unsigned groups, int positionals_min, in
     return 0;
 }
 
-const char *xf_json_text(const json_t *object, const char *key, const char *otherwise)
+const char *xf_cli_text(const json_t *object, const char *key, const char *otherwise)
 {
     const char *text = json_string_value(json_object_get(object, key));
     return text != NULL ? text : otherwise;
 }
 
-double xf_json_number(const json_t *object, const char *key, double otherwise)
+double xf_cli_number(const json_t *object, const char *key, double otherwise)
 {
     const json_t *value = json_object_get(object, key);
     return json_is_number(value) ? json_number_value(value) : otherwise;
 }
 
-bool xf_json_true(const json_t *object, const char *key)
+bool xf_cli_true(const json_t *object, const char *key)
 {
     return json_is_true(json_object_get(object, key));
 }
 
-void xf_json_print(const json_t *value)
+void xf_cli_print(const json_t *value)
 {
     json_dumpf(value, stdout, JSON_INDENT(2) | JSON_ENCODE_ANY | JSON_REAL_PRECISION(12));
     putchar('\n');
@@ -320,9 +331,9 @@ int xf_cli_try_get(const struct xf_cli *cli, const char *what, json_t **ret, str
                                : answer.status == 503 ? XF_E_UNREACHABLE
                                                       : XF_E_FAILED;
         XF_FAIL(err, code, "%s",
-                xf_json_text(answer.body, "message",
-                             answer.status == 404 ? "no such service"
-                                                  : "the daemon gave no usable answer"));
+                xf_cli_text(answer.body, "message",
+                            answer.status == 404 ? "no such service"
+                                                 : "the daemon gave no usable answer"));
         xf_client_answer_release(&answer);
         return -1;
     }
@@ -353,7 +364,7 @@ int xf_cli_service(struct xf_cli *cli)
     int result = 0;
     if (answer.status != 200 || !json_is_array(names)) {
         xf_cli_note("crossfade: %s",
-                    xf_json_text(answer.body, "message", "the daemon did not list its services"));
+                    xf_cli_text(answer.body, "message", "the daemon did not list its services"));
         result = answer.status == 401 || answer.status == 403 ? 8 : 7;
     } else if (json_array_size(names) != 1) {
         xf_cli_note("crossfade: --service is needed; there are:");
@@ -446,9 +457,9 @@ int xf_cli_change(struct xf_cli *cli, const char *verb, json_t *arguments, json_
         return xf_cli_fail(&err);
     }
     int result = (int) exit_of_answer(&answer);
-    const char *message = xf_json_text(answer.body, "message", "");
+    const char *message = xf_cli_text(answer.body, "message", "");
     if (cli->json && answer.body != NULL) {
-        xf_json_print(answer.body);
+        xf_cli_print(answer.body);
     } else if (result == 0) {
         puts(message);
     } else {

@@ -51,7 +51,7 @@ struct xf_cli {
     int64_t every_ms;   /* -1: not given */
     char *positional[XF_CLI_POSITIONALS_MAX];
     int positionals;
-    char actor_bytes[160], socket_bytes[256], request_bytes[40], service_bytes[80];
+    char actor_bytes[160], socket_bytes[4096], request_bytes[40], service_bytes[80];
 };
 
 /* Reads the arguments; prints what is wrong and returns 2, else 0. */
@@ -88,11 +88,11 @@ int xf_cli_wait(const struct xf_cli *cli, const char *wait_for, const char *cuto
                 int64_t timeout_ms);
 
 /* Members of JSON objects with a fallback; never NULL. */
-const char *xf_json_text(const json_t *object, const char *key, const char *otherwise);
-double xf_json_number(const json_t *object, const char *key, double otherwise);
-bool xf_json_true(const json_t *object, const char *key);
+const char *xf_cli_text(const json_t *object, const char *key, const char *otherwise);
+double xf_cli_number(const json_t *object, const char *key, double otherwise);
+bool xf_cli_true(const json_t *object, const char *key);
 /* Prints `value` to standard output, indented, with a line feed. */
-void xf_json_print(const json_t *value);
+void xf_cli_print(const json_t *value);
 /* Escapes `text` for one segment of a path; NULL where it does not fit. */
 const char *xf_cli_escape(const char *text, char *out, size_t bytes);
 

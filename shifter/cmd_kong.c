@@ -30,7 +30,7 @@ static void print_path_json(const struct xf_kong_path *path, const char *topolog
     }
     json_t *answer = json_pack("{s:b, s:b, s:s, s:o, s:o}", "possible", path->possible, "direct",
                                path->direct, "topology", topology, "path", hops, "notes", notes);
-    xf_json_print(answer);
+    xf_cli_print(answer);
     json_decref(answer);
 }
 

@@ -29,7 +29,7 @@ int xf_cmd_status(int argc, char **argv)
         return result;
     }
     if (cli.json) {
-        xf_json_print(status);
+        xf_cli_print(status);
     } else {
         struct xf_text page;
         struct xf_show_options options = {
@@ -58,9 +58,9 @@ int xf_cmd_why(int argc, char **argv)
         return result;
     }
     if (cli.json) {
-        xf_json_print(why);
+        xf_cli_print(why);
     } else {
-        const char *text = xf_json_text(why, "text", "");
+        const char *text = xf_cli_text(why, "text", "");
         fputs(text, stdout);
         if (text[0] != '\0' && text[strlen(text) - 1] != '\n') {
             putchar('\n');
@@ -76,13 +76,13 @@ static void print_entry(const json_t *entry)
     const json_t *after = json_object_get(entry, "after");
     char from[16];
     char to[16];
-    snprintf(from, sizeof(from), "%.4g%%", xf_json_number(before, "weight", 0));
-    snprintf(to, sizeof(to), "%.4g%%", xf_json_number(after, "weight", 0));
-    printf("%s  %-10s %s %s -> %s %s  by %s", xf_json_text(entry, "at", "?"),
-           xf_json_text(entry, "verb", "?"), xf_json_text(before, "state", "-"), from,
-           xf_json_text(after, "state", "?"), to, xf_json_text(entry, "actor", "?"));
-    const char *reason = xf_json_text(entry, "reason", "");
-    const char *sentence = xf_json_text(entry, "sentence", "");
+    snprintf(from, sizeof(from), "%.4g%%", xf_cli_number(before, "weight", 0));
+    snprintf(to, sizeof(to), "%.4g%%", xf_cli_number(after, "weight", 0));
+    printf("%s  %-10s %s %s -> %s %s  by %s", xf_cli_text(entry, "at", "?"),
+           xf_cli_text(entry, "verb", "?"), xf_cli_text(before, "state", "-"), from,
+           xf_cli_text(after, "state", "?"), to, xf_cli_text(entry, "actor", "?"));
+    const char *reason = xf_cli_text(entry, "reason", "");
+    const char *sentence = xf_cli_text(entry, "sentence", "");
     if (reason[0] != '\0') {
         printf("  (%s)", reason);
     }
@@ -113,7 +113,7 @@ int xf_cmd_history(int argc, char **argv)
     }
     const json_t *entries = json_object_get(history, "entries");
     if (cli.json) {
-        xf_json_print(history);
+        xf_cli_print(history);
     } else {
         size_t i;
         json_t *entry;
@@ -122,9 +122,9 @@ int xf_cmd_history(int argc, char **argv)
             print_entry(entry);
         }
     }
-    if (cli.verify && !xf_json_true(history, "verified")) {
+    if (cli.verify && !xf_cli_true(history, "verified")) {
         xf_cli_note("crossfade history: %s",
-                    xf_json_text(history, "message", "a verdict could not be recomputed"));
+                    xf_cli_text(history, "message", "a verdict could not be recomputed"));
         result = 1;
     }
     json_decref(history);

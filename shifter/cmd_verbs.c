@@ -263,7 +263,7 @@ int xf_cmd_start(int argc, char **argv)
     json_t *reply = NULL;
     result = xf_cli_change(&cli, "start", arguments, &reply);
     if (result == 0 && cli.wait) {
-        const char *cutover = xf_json_text(reply, "cutover", NULL);
+        const char *cutover = xf_cli_text(reply, "cutover", NULL);
         result = xf_cli_wait(&cli, automatic ? "finalized" : "safe", cutover, wait_ms);
     }
     json_decref(reply);

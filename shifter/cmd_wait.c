@@ -46,7 +46,7 @@ static int parse_wish(const char *text, struct wish *ret)
 static enum xf_cutover_state state_of(const json_t *status)
 {
     enum xf_cutover_state state = XF_CUTOVER_IDLE;
-    if (!xf_cutover_state_parse(xf_json_text(status, "state", "idle"), &state)) {
+    if (!xf_cutover_state_parse(xf_cli_text(status, "state", "idle"), &state)) {
         return XF_CUTOVER_IDLE;
     }
     return state;
@@ -59,7 +59,7 @@ static bool reached(const struct wish *wish, const json_t *status)
                      state == XF_CUTOVER_FINALIZING || state == XF_CUTOVER_FINALIZED;
     switch (wish->goal) {
     case GOAL_WEIGHT: {
-        double actual = xf_json_number(json_object_get(status, "weight"), "actual", -1);
+        double actual = xf_cli_number(json_object_get(status, "weight"), "actual", -1);
         bool moving = state == XF_CUTOVER_SHIFTING || state == XF_CUTOVER_SOAKING;
         return past_full || (moving && actual * 100 + 0.5 >= (double) wish->weight);
     }
@@ -82,7 +82,7 @@ static const json_t *person_hold(const json_t *status)
     json_array_foreach(json_object_get(status, "holds"), i, entry)
     {
         enum xf_hold hold;
-        if (xf_hold_parse(xf_json_text(entry, "reason", ""), &hold) && xf_hold_needs_person(hold)) {
+        if (xf_hold_parse(xf_cli_text(entry, "reason", ""), &hold) && xf_hold_needs_person(hold)) {
             return entry;
         }
     }
@@ -93,12 +93,12 @@ static const json_t *person_hold(const json_t *status)
 static int ended_elsewhere(const struct wish *wish, const json_t *status)
 {
     const json_t *last = json_object_get(status, "last");
-    if (strcmp(xf_json_text(last, "cutover", ""), wish->cutover) != 0) {
+    if (strcmp(xf_cli_text(last, "cutover", ""), wish->cutover) != 0) {
         xf_cli_note("crossfade wait: %s is not the cutover at hand, nor the last one",
                     wish->cutover);
         return 6;
     }
-    if (strcmp(xf_json_text(last, "outcome", ""), "finalized") == 0) {
+    if (strcmp(xf_cli_text(last, "outcome", ""), "finalized") == 0) {
         return 0;
     }
     xf_cli_note("%s was aborted", wish->cutover);
@@ -108,7 +108,7 @@ static int ended_elsewhere(const struct wish *wish, const json_t *status)
 /* -1: go on waiting; else the exit code, explained. */
 static int judge_status(struct wish *wish, const json_t *status)
 {
-    const char *cutover = xf_json_text(status, "cutover", "");
+    const char *cutover = xf_cli_text(status, "cutover", "");
     enum xf_cutover_state state = state_of(status);
     if (wish->cutover == NULL && cutover[0] != '\0') {
         snprintf(wish->cutover_bytes, sizeof(wish->cutover_bytes), "%s", cutover);
@@ -116,7 +116,7 @@ static int judge_status(struct wish *wish, const json_t *status)
     }
     if (wish->cutover == NULL) {
         xf_cli_note("crossfade wait: no cutover has been started on %s",
-                    xf_json_text(status, "service", "this service"));
+                    xf_cli_text(status, "service", "this service"));
         return 6;
     }
     if (strcmp(wish->cutover, cutover) != 0) {
@@ -135,8 +135,8 @@ static int judge_status(struct wish *wish, const json_t *status)
     }
     const json_t *hold = person_hold(status);
     if (hold != NULL && wish->goal != GOAL_HELD) {
-        xf_cli_note("held (%s): %s", xf_json_text(hold, "reason", "?"),
-                    xf_json_text(hold, "sentence", ""));
+        xf_cli_note("held (%s): %s", xf_cli_text(hold, "reason", "?"),
+                    xf_cli_text(hold, "sentence", ""));
         return 3;
     }
     return -1;

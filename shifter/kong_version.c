@@ -5,7 +5,6 @@
 
 #include <ctype.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 bool xf_kong_version_parse(const char *text, struct xf_kong_version *ret)
@@ -58,8 +57,9 @@ bool xf_kong_version_same_minor(const struct xf_kong_version *a, const struct xf
     return a->part[0] == b->part[0] && a->part[1] == b->part[1];
 }
 
-static const char *const topologies[] = {
-    [XF_KONG_TRADITIONAL] = "traditional", [XF_KONG_HYBRID] = "hybrid", [XF_KONG_DBLESS] = "dbless"};
+static const char *const topologies[] = {[XF_KONG_TRADITIONAL] = "traditional",
+                                         [XF_KONG_HYBRID] = "hybrid",
+                                         [XF_KONG_DBLESS] = "dbless"};
 
 bool xf_kong_topology_parse(const char *text, enum xf_kong_topology *ret)
 {
@@ -80,13 +80,11 @@ const char *xf_kong_topology_name(enum xf_kong_topology topology)
 /* The minors of each major, in order; a hop leads from one to the next. */
 static const int last_minor_of_major[] = {[0] = 15, [1] = 5, [2] = 8, [3] = 9};
 
-static void add_hop(struct xf_kong_path *path, const char *format, int major, int minor)
-    XF_PRINTF(2, 0);
-
-static void add_hop(struct xf_kong_path *path, const char *format, int major, int minor)
+/* `rest` follows major and minor: `.x`, or a patch that matters. */
+static void add_hop(struct xf_kong_path *path, int major, int minor, const char *rest)
 {
     if (path->hops_count < XF_KONG_PATH_MAX) {
-        snprintf(path->hops[path->hops_count++], XF_KONG_NAME_BYTES, format, major, minor);
+        snprintf(path->hops[path->hops_count++], XF_KONG_NAME_BYTES, "%d.%d%s", major, minor, rest);
     }
 }
 
@@ -103,13 +101,13 @@ static void enter_major_3(const struct xf_kong_version *from, enum xf_kong_topol
 {
     bool at_2_8_2 = from->part[0] == 2 && from->part[1] == 8 && from->part[2] >= 2;
     if (from->part[0] < 2 || (!at_2_8_2 && topology != XF_KONG_DBLESS)) {
-        add_hop(path, "%d.%d.2.x", 2, 8);
+        add_hop(path, 2, 8, ".2.x");
         add_note(path, topology == XF_KONG_TRADITIONAL
                            ? "2.8.2 is needed for blue-green only: it is the first 2.x that reads "
                              "the route paths that `migrations up` of 3.0 rewrites"
                            : "2.8.2 first: data planes of older 2.x cannot follow");
     }
-    add_hop(path, "%d.%d.x", 3, 0);
+    add_hop(path, 3, 0, ".x");
     add_note(path, "2.8 to 3.0: `migrations up` rewrites routes.paths and is not harmless; read "
                    "the breaking changes of 3.0 (plugin priorities, Kong.serve_admin_api)");
 }
@@ -148,23 +146,23 @@ void xf_kong_path_find(const struct xf_kong_version *from, const struct xf_kong_
         minor = 0;
     } else if (major < 2 && to->part[0] == 2) {
         add_note(&path, "1.x to 2.x: read the changelog of 2.0; the last 1.x first");
-        add_hop(&path, "%d.%d.x", 2, 0);
+        add_hop(&path, 2, 0, ".x");
         major = 2;
         minor = 0;
     }
     bool from_trap = topology == XF_KONG_HYBRID && hybrid_trap(from) && to_minor > 1;
     if (from_trap && to->part[0] == 3) {
-        add_hop(&path, "%d.%d.1.3", 3, 1);
+        add_hop(&path, 3, 1, ".1.3");
         add_note(&path, "hybrid 3.1.0 to 3.1.1.2 speak another protocol than 3.2: pass through "
                         "3.1.1.3, which speaks both");
     }
     while (minor < to_minor && minor < last_minor_of_major[to->part[0]]) {
         minor++;
         bool over_trap = topology == XF_KONG_HYBRID && major == 3 && minor == 1 && to_minor > 1;
-        add_hop(&path, over_trap ? "%d.%d.1.3" : "%d.%d.x", major, minor);
+        add_hop(&path, major, minor, over_trap ? ".1.3" : ".x");
     }
     if (path.hops_count == 0) {
-        add_hop(&path, "%d.%d.x", major, to_minor);
+        add_hop(&path, major, to_minor, ".x");
     }
     if (topology == XF_KONG_HYBRID && to->part[0] == 3 && to_minor == 1) {
         add_note(&path, "open-source control planes 3.1.0 and 3.1.1 serve only the new protocol: "

@@ -67,23 +67,23 @@ static void put_head(const json_t *status, const struct xf_show_options *options
                      struct xf_text *out)
 {
     bool held = json_array_size(json_object_get(status, "holds")) > 0;
-    const char *state = xf_json_text(status, "state", "unknown");
+    const char *state = xf_cli_text(status, "state", "unknown");
     const char *colour = held ? YELLOW : strcmp(state, "aborted") == 0 ? RED : GREEN;
     xf_text_puts(out, paint(options, BOLD));
-    put_plain(out, xf_json_text(status, "service", "?"));
+    put_plain(out, xf_cli_text(status, "service", "?"));
     xf_text_printf(out, "%s  %s", paint(options, RESET), paint(options, colour));
     for (const char *p = state; *p != '\0'; p++) {
         xf_text_printf(out, "%c", *p >= 'a' && *p <= 'z' ? *p - 'a' + 'A' : *p);
     }
     xf_text_printf(out, "%s%s", held ? " HELD" : "", paint(options, RESET));
-    const char *cutover = xf_json_text(status, "cutover", "");
+    const char *cutover = xf_cli_text(status, "cutover", "");
     if (cutover[0] != '\0') {
         xf_text_puts(out, "  ");
         put_plain(out, cutover);
     }
     xf_text_puts(out, "  since ");
-    put_plain(out, xf_json_text(status, "since", "?"));
-    put_age(out, xf_json_text(status, "since", ""));
+    put_plain(out, xf_cli_text(status, "since", "?"));
+    put_age(out, xf_cli_text(status, "since", ""));
     xf_text_puts(out, "\n");
 }
 
@@ -91,8 +91,8 @@ static void put_bar(const json_t *status, const struct xf_show_options *options,
                     struct xf_text *out)
 {
     const json_t *weight = json_object_get(status, "weight");
-    double wanted = xf_json_number(weight, "desired", 0);
-    double actual = xf_json_number(weight, "actual", wanted);
+    double wanted = xf_cli_number(weight, "desired", 0);
+    double actual = xf_cli_number(weight, "actual", wanted);
     unsigned cells = options->columns > 40 ? options->columns - 30 : BAR_CELLS_MIN;
     cells = cells > BAR_CELLS_MAX ? BAR_CELLS_MAX : cells < BAR_CELLS_MIN ? BAR_CELLS_MIN : cells;
     unsigned filled = (unsigned) lround(actual / 100 * cells);
@@ -129,7 +129,7 @@ static void put_step(const json_t *status, struct xf_text *out)
     }
     long long number = (long long) json_integer_value(index);
     xf_text_printf(out, "  step %lld of %d", number < 0 ? 0 : number + 1,
-                   (int) xf_json_number(step, "count", 0));
+                   (int) xf_cli_number(step, "count", 0));
     if (json_is_number(json_object_get(step, "weight"))) {
         xf_text_puts(out, " (to ");
         put_percent(out, json_object_get(step, "weight"));
@@ -137,7 +137,7 @@ static void put_step(const json_t *status, struct xf_text *out)
     }
     put_seconds(out, "held for", json_object_get(step, "elapsed_s"));
     put_seconds(out, "left", json_object_get(step, "remaining_s"));
-    const char *eta = xf_json_text(step, "eta", "");
+    const char *eta = xf_cli_text(step, "eta", "");
     if (eta[0] != '\0') {
         xf_text_puts(out, "  done about ");
         put_plain(out, eta);
@@ -153,10 +153,10 @@ static void put_holds(const json_t *status, const struct xf_show_options *option
     json_array_foreach(json_object_get(status, "holds"), i, hold)
     {
         xf_text_printf(out, "  %sheld (%s)%s ", paint(options, YELLOW),
-                       xf_json_text(hold, "reason", "?"), paint(options, RESET));
-        put_plain(out, xf_json_text(hold, "sentence", ""));
-        put_age(out, xf_json_text(hold, "since", ""));
-        const char *lifted_by = xf_json_text(hold, "lifted_by", "");
+                       xf_cli_text(hold, "reason", "?"), paint(options, RESET));
+        put_plain(out, xf_cli_text(hold, "sentence", ""));
+        put_age(out, xf_cli_text(hold, "since", ""));
+        const char *lifted_by = xf_cli_text(hold, "lifted_by", "");
         if (lifted_by[0] != '\0') {
             xf_text_puts(out, "\n      ends: ");
             put_plain(out, lifted_by);
@@ -186,7 +186,7 @@ static void put_clusters(const json_t *status, const struct xf_show_options *opt
                    "errors", "p50 ms", "p99 ms", "in flight", "tunnels", "requests");
     json_object_foreach(json_object_get(status, "clusters"), name, cluster)
     {
-        const char *role = xf_json_text(cluster, "role", "");
+        const char *role = xf_cli_text(cluster, "role", "");
         const char *colour = strcmp(role, "green") == 0  ? GREEN
                              : strcmp(role, "blue") == 0 ? BLUE
                                                          : "";
@@ -204,15 +204,15 @@ static void put_clusters(const json_t *status, const struct xf_show_options *opt
         json_t *server;
         json_array_foreach(json_object_get(cluster, "servers"), i, server)
         {
-            bool up = xf_json_true(server, "up");
+            bool up = xf_cli_true(server, "up");
             if (!options->servers && up) {
                 continue;
             }
             xf_text_puts(out, "      ");
-            put_plain(out, xf_json_text(server, "address", "?"));
+            put_plain(out, xf_cli_text(server, "address", "?"));
             xf_text_printf(out, "  %s%s%s", paint(options, up ? GREEN : RED), up ? "up" : "down",
                            paint(options, RESET));
-            const char *reason = xf_json_text(server, "reason", "");
+            const char *reason = xf_cli_text(server, "reason", "");
             if (reason[0] != '\0') {
                 xf_text_puts(out, "  ");
                 put_plain(out, reason);
@@ -229,20 +229,20 @@ static void put_proxies(const json_t *status, const struct xf_show_options *opti
     json_t *proxy;
     json_array_foreach(json_object_get(status, "proxies"), i, proxy)
     {
-        bool silent = xf_json_true(proxy, "silent");
-        bool in_force = xf_json_true(proxy, "in_force");
+        bool silent = xf_cli_true(proxy, "silent");
+        bool in_force = xf_cli_true(proxy, "in_force");
         if (!options->servers && !silent && in_force) {
             continue;
         }
         xf_text_puts(out, "  proxy ");
-        put_plain(out, xf_json_text(proxy, "name", "?"));
+        put_plain(out, xf_cli_text(proxy, "name", "?"));
         xf_text_printf(out, "  %s%s%s  version %s  seen %.1f s ago\n",
                        paint(options, silent || !in_force ? YELLOW : GREEN),
                        silent     ? "silent"
                        : in_force ? "in force"
                                   : "behind",
-                       paint(options, RESET), xf_json_text(proxy, "version", "none"),
-                       xf_json_number(proxy, "last_seen_s", 0));
+                       paint(options, RESET), xf_cli_text(proxy, "version", "none"),
+                       xf_cli_number(proxy, "last_seen_s", 0));
     }
 }
 
@@ -252,16 +252,16 @@ static void put_rest(const json_t *status, const struct xf_show_options *options
     const json_t *verdict = json_object_get(status, "verdict");
     if (json_is_object(verdict)) {
         xf_text_puts(out, "  judge: ");
-        put_plain(out, xf_json_text(verdict, "sentence", "no verdict"));
+        put_plain(out, xf_cli_text(verdict, "sentence", "no verdict"));
         xf_text_puts(out, "\n");
     }
     const json_t *signal = json_object_get(status, "signal");
     if (json_is_string(json_object_get(signal, "key"))) {
-        bool revoked = xf_json_number(signal, "sequence", 1) > 1;
+        bool revoked = xf_cli_number(signal, "sequence", 1) > 1;
         xf_text_printf(out, "  %ssignal: %s %s%s", paint(options, BOLD),
                        revoked ? "REVOKED" : "the old cluster may be decommissioned, key",
-                       xf_json_text(signal, "key", ""), paint(options, RESET));
-        const char *accepted = xf_json_text(signal, "accepted_at", "");
+                       xf_cli_text(signal, "key", ""), paint(options, RESET));
+        const char *accepted = xf_cli_text(signal, "accepted_at", "");
         xf_text_printf(out, "%s%s\n", accepted[0] != '\0' ? ", accepted " : ", being delivered",
                        accepted);
     }
@@ -279,9 +279,9 @@ static void put_rest(const json_t *status, const struct xf_show_options *options
                        paint(options, RED), paint(options, RESET));
     }
     const json_t *store = json_object_get(status, "store");
-    if (json_is_object(store) && !xf_json_true(store, "ok")) {
+    if (json_is_object(store) && !xf_cli_true(store, "ok")) {
         xf_text_printf(out, "  %sstore %s away%s", paint(options, RED),
-                       xf_json_text(store, "kind", ""), paint(options, RESET));
+                       xf_cli_text(store, "kind", ""), paint(options, RESET));
         put_seconds(out, "shown state is", json_object_get(store, "stale_s"));
         xf_text_puts(out, " old\n");
     }
@@ -289,7 +289,7 @@ static void put_rest(const json_t *status, const struct xf_show_options *options
     if (json_is_false(json_object_get(config, "reload_ok"))) {
         xf_text_printf(out, "  %slast reload refused%s: ", paint(options, RED),
                        paint(options, RESET));
-        put_plain(out, xf_json_text(config, "error", ""));
+        put_plain(out, xf_cli_text(config, "error", ""));
         xf_text_puts(out, "\n");
     }
 }
@@ -298,13 +298,13 @@ void xf_show_status(const json_t *status, const struct xf_show_options *options,
                     struct xf_text *out)
 {
     put_head(status, options, out);
-    const char *from = xf_json_text(status, "from", "");
+    const char *from = xf_cli_text(status, "from", "");
     if (from[0] != '\0') {
-        xf_text_printf(out, "  %s (blue) -> %s (green)\n", from, xf_json_text(status, "to", "?"));
+        xf_text_printf(out, "  %s (blue) -> %s (green)\n", from, xf_cli_text(status, "to", "?"));
         put_bar(status, options, out);
         put_step(status, out);
     } else {
-        xf_text_printf(out, "  live: %s\n", xf_json_text(status, "live", "?"));
+        xf_text_printf(out, "  live: %s\n", xf_cli_text(status, "live", "?"));
     }
     put_holds(status, options, out);
     put_clusters(status, options, out);
@@ -316,24 +316,24 @@ void xf_show_line(const json_t *status, struct xf_text *out)
 {
     const json_t *weight = json_object_get(status, "weight");
     const json_t *index = json_object_get(json_object_get(status, "step"), "index");
-    xf_text_printf(out, "%s %s %s wanted ", xf_json_text(status, "service", "?"),
-                   xf_json_text(status, "cutover", "-"), xf_json_text(status, "state", "?"));
+    xf_text_printf(out, "%s %s %s wanted ", xf_cli_text(status, "service", "?"),
+                   xf_cli_text(status, "cutover", "-"), xf_cli_text(status, "state", "?"));
     put_percent(out, json_object_get(weight, "desired"));
     xf_text_puts(out, " actual ");
     put_percent(out, json_object_get(weight, "actual"));
     if (json_is_integer(index)) {
         xf_text_printf(out, " step %lld/%d", (long long) json_integer_value(index) + 1,
-                       (int) xf_json_number(json_object_get(status, "step"), "count", 0));
+                       (int) xf_cli_number(json_object_get(status, "step"), "count", 0));
     }
     size_t i;
     json_t *hold;
     json_array_foreach(json_object_get(status, "holds"), i, hold)
     {
-        xf_text_printf(out, "%s%s", i == 0 ? " held: " : ", ", xf_json_text(hold, "reason", "?"));
+        xf_text_printf(out, "%s%s", i == 0 ? " held: " : ", ", xf_cli_text(hold, "reason", "?"));
     }
     const json_t *signal = json_object_get(status, "signal");
     if (json_is_string(json_object_get(signal, "key"))) {
-        xf_text_printf(out, " signal %s/%d", xf_json_text(signal, "key", ""),
-                       (int) xf_json_number(signal, "sequence", 1));
+        xf_text_printf(out, " signal %s/%d", xf_cli_text(signal, "key", ""),
+                       (int) xf_cli_number(signal, "sequence", 1));
     }
 }

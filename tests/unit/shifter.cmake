@@ -2,3 +2,4 @@
 xf_add_unit_test(shifter/bus_message xf_shifter)
 xf_add_unit_test(shifter/store xf_shifter)
 target_sources(test_shifter_store PRIVATE unit/shifter/store_bench.c)
+xf_add_unit_test(shifter/kong_version xf_shifter)
