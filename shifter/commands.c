@@ -4,17 +4,31 @@
 #include "shifter/command.h"
 
 #include "shifter/cmd_host.h"
+#include "shifter/cmd_kong.h"
+#include "shifter/cmd_verbs.h"
 
 #include <stdio.h>
 #include <string.h>
 
 static int run_help(int argc, char **argv);
 
+#define REACH_DETAILS                                                                              \
+    "--service S where there are several; --socket PATH (or CROSSFADE_SOCKET), or --url URL "      \
+    "with\n"                                                                                       \
+    "--token-file FILE; -o json.  Options may stand before or after the verb."
 const struct xf_command xf_commands[] = {
     {"check", "[-c FILE]", "read and check a configuration file",
      "Prints every problem as FILE:LINE:COLUMN: MESSAGE.  Exit code 2 when there is one.",
      xf_cmd_check},
     {"explain", "[KEY]", "what a key of the configuration file means", NULL, xf_cmd_explain},
+    {"status", "", "what is, on one page", REACH_DETAILS, xf_cmd_status},
+    {"watch", "[--every DURATION]", "the same, live; piped: a line per change", REACH_DETAILS,
+     xf_cmd_watch},
+    {"why", "", "the last verdict and every hold, in words", REACH_DETAILS, xf_cmd_why},
+    {"history", "[--count N] [--since DURATION] [--verify]", "the log: who did what, and why",
+     REACH_DETAILS, xf_cmd_history},
+    {"kong", "path FROM TO [--topology traditional|hybrid|dbless]",
+     "Kong's upgrade path between two versions", NULL, xf_cmd_kong},
     {"version", "", "print the version", NULL, xf_cmd_version},
     {"help", "[COMMAND]", "this list, or one command in full", NULL, run_help},
     {NULL, NULL, NULL, NULL, NULL},

@@ -1,8 +1,10 @@
 /*
  * main.c -- picks the command of the table and runs it.
  */
+#include "shifter/cli.h"
 #include "shifter/command.h"
 
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -26,9 +28,30 @@ static const char *long_form(const char *word)
     return word;
 }
 
+/* Options may stand before the verb: `crossfade --socket /x status` becomes
+ * `crossfade status --socket /x`.  Returns the place of the verb, argc where there is none. */
+static int verb_to_front(int argc, char **argv)
+{
+    int verb = 1;
+    while (verb < argc && argv[verb][0] == '-') {
+        bool known;
+        bool takes_value = xf_cli_option_takes_value(argv[verb], &known);
+        if (!known && strchr(argv[verb], '=') == NULL) {
+            return 1; /* --help, or a mistake that run_unknown names */
+        }
+        verb += known && takes_value ? 2 : 1;
+    }
+    if (verb < argc) {
+        char *name = argv[verb];
+        memmove(&argv[2], &argv[1], (size_t) (verb - 1) * sizeof(argv[0]));
+        argv[1] = name;
+    }
+    return verb < argc ? 1 : argc;
+}
+
 int main(int argc, char **argv)
 {
-    if (argc < 2) {
+    if (argc < 2 || verb_to_front(argc, argv) >= argc) {
         const struct xf_command *help = xf_command_find("help");
         help->run(1, argv);
         return 2;
