@@ -21,6 +21,9 @@
 
 struct event_base;
 
+/* No callback runs inside the call that made its bus, and neither side may be destroyed from
+ * inside one of its callbacks. */
+
 /*
  * Kinds (the member `kind` of each message):
  *   up    heartbeat  {proxy:{id,name,boot}, digest, version?, services:{S:{version,write_id,
@@ -42,7 +45,8 @@ XF_NODISCARD int xf_bus_lead(const struct xf_config *config, struct event_base *
                              const struct xf_bus_leader_calls *calls, struct xf_bus_leader **ret,
                              struct xf_error *err);
 /* To every agent, now and (for `state`: the last one of each service) to each that joins later.
- * Borrows `message`. */
+ * An agent that is slow is sent the newest `state` of a service, not each one.  Borrows
+ * `message`. */
 void xf_bus_publish(struct xf_bus_leader *bus, json_t *message);
 void xf_bus_leader_destroy(struct xf_bus_leader *bus); /* accepts NULL */
 

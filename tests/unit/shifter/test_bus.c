@@ -1,0 +1,520 @@
+/*
+ * test_bus.c -- the contract of shifter/bus.h, and the local bus against hostile peers.
+ */
+#include "shifter/bus.h"
+#include "shifter/link.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <event2/event.h>
+#include <fcntl.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#define SEEN_MAX 64
+
+/* What one side heard. */
+struct heard {
+    json_t *messages[SEEN_MAX];
+    unsigned count;
+    unsigned ups, downs;
+    bool up;
+    unsigned agents;
+};
+
+struct place {
+    struct event_base *loop;
+    struct xf_config config;
+    char folder[256];
+    struct xf_bus_leader *leader;
+    struct xf_bus_agent *agent;
+    struct heard up;   /* at the leader */
+    struct heard down; /* at the agent */
+};
+
+static void hear(void *context, json_t *message)
+{
+    struct heard *heard = context;
+    if (heard->count < SEEN_MAX) {
+        heard->messages[heard->count++] = json_incref(message);
+    }
+}
+
+static void forget(struct heard *heard)
+{
+    for (unsigned i = 0; i < heard->count; i++) {
+        json_decref(heard->messages[i]);
+    }
+    heard->count = 0;
+}
+
+static void hear_connected(void *context, bool up)
+{
+    struct heard *heard = context;
+    heard->up = up;
+    heard->ups += up;
+    heard->downs += !up;
+}
+
+static void hear_agents(void *context, unsigned agents)
+{
+    ((struct heard *) context)->agents = agents;
+}
+
+static void lead(struct place *place)
+{
+    struct xf_error err = {0};
+    struct xf_bus_leader_calls calls = {hear, hear_agents, &place->up};
+    if (xf_bus_lead(&place->config, place->loop, &calls, &place->leader, &err) != 0) {
+        fail_msg("%s", err.message);
+    }
+}
+
+static void follow(struct place *place)
+{
+    struct xf_error err = {0};
+    struct xf_bus_agent_calls calls = {hear, hear_connected, &place->down};
+    assert_int_equal(xf_bus_follow(&place->config, place->loop, &calls, &place->agent, &err), 0);
+}
+
+static int setup_local(void **state)
+{
+    struct place *place = calloc(1, sizeof(*place));
+    place->loop = event_base_new();
+    snprintf(place->folder, sizeof(place->folder), "/tmp/xf-bus-XXXXXX");
+    assert_non_null(mkdtemp(place->folder));
+    /* Longer than a socket's address has room for. */
+    size_t length = strlen(place->folder);
+    place->folder[length] = '/';
+    memset(place->folder + length + 1, 'd', 150);
+    assert_int_equal(mkdir(place->folder, 0700), 0);
+    place->config.store.kind = XF_STORE_SQLITE;
+    place->config.state_dir = place->folder;
+    *state = place;
+    return 0;
+}
+
+static int teardown_local(void **state)
+{
+    struct place *place = *state;
+    xf_bus_agent_destroy(place->agent);
+    xf_bus_leader_destroy(place->leader);
+    forget(&place->up);
+    forget(&place->down);
+    event_base_free(place->loop);
+    char command[320];
+    snprintf(command, sizeof(command), "rm -rf '%.18s'", place->folder);
+    int code = system(command);
+    free(place);
+    return code;
+}
+
+static void on_tick(evutil_socket_t fd, short what, void *arg)
+{
+    (void) fd;
+    (void) what;
+    (void) arg;
+}
+
+/* Runs the loop until `done`, at most 10 s. */
+static bool until(struct place *place, bool (*done)(struct place *))
+{
+    struct event *tick = event_new(place->loop, -1, EV_PERSIST, on_tick, NULL);
+    struct timeval every = {0, 2000};
+    event_add(tick, &every);
+    int64_t end = xf_clock_monotonic_ms(xf_clock_system()) + 10000;
+    while (!done(place) && xf_clock_monotonic_ms(xf_clock_system()) < end) {
+        event_base_loop(place->loop, EVLOOP_ONCE);
+    }
+    event_free(tick);
+    return done(place);
+}
+
+static bool both_connected(struct place *place)
+{
+    return place->down.up && place->up.agents == 1;
+}
+
+static bool agent_is_down(struct place *place)
+{
+    return !place->down.up;
+}
+
+static bool nobody_is_connected(struct place *place)
+{
+    return place->up.agents == 0;
+}
+
+static bool one_is_connected(struct place *place)
+{
+    return place->up.agents == 1;
+}
+
+static bool two_are_connected(struct place *place)
+{
+    return place->up.agents == 2;
+}
+
+static bool leader_heard_one(struct place *place)
+{
+    return place->up.count == 1;
+}
+
+static bool agent_heard_one(struct place *place)
+{
+    return place->down.count == 1;
+}
+
+static bool agent_heard_two(struct place *place)
+{
+    return place->down.count == 2;
+}
+
+static void publish(struct place *place, json_t *message)
+{
+    assert_non_null(message);
+    xf_bus_publish(place->leader, message);
+    json_decref(message);
+}
+
+static void publish_state(struct place *place, const char *service, int generation)
+{
+    publish(place, json_pack("{s:s, s:s, s:i}", "kind", "state", "service", service, "generation",
+                             generation));
+}
+
+static int generation_of(const json_t *message)
+{
+    return (int) json_integer_value(json_object_get(message, "generation"));
+}
+
+static const char *text_of(const json_t *message, const char *key)
+{
+    return json_string_value(json_object_get(message, key));
+}
+
+/* ---- the contract ---- */
+
+static void a_state_reaches_an_agent(void **state)
+{
+    struct place *place = *state;
+    lead(place);
+    follow(place);
+    assert_true(until(place, both_connected));
+    publish_state(place, "gateway", 1);
+    assert_true(until(place, agent_heard_one));
+    assert_int_equal(generation_of(place->down.messages[0]), 1);
+}
+
+static void one_that_joins_late_gets_the_last_state_of_each_service(void **state)
+{
+    struct place *place = *state;
+    lead(place);
+    publish_state(place, "gateway", 1);
+    publish_state(place, "gateway", 2);
+    publish_state(place, "admin", 7);
+    follow(place);
+    assert_true(until(place, agent_heard_two));
+    assert_string_equal(text_of(place->down.messages[0], "service"), "gateway");
+    assert_int_equal(generation_of(place->down.messages[0]), 2);
+    assert_int_equal(generation_of(place->down.messages[1]), 7);
+}
+
+static void a_command_goes_up_and_its_reply_comes_down(void **state)
+{
+    struct place *place = *state;
+    lead(place);
+    follow(place);
+    assert_true(until(place, both_connected));
+    json_t *command = json_pack("{s:s, s:s, s:s}", "kind", "command", "request", "r-1", "reason",
+                                "ümlauts \"quoted\"\n");
+    assert_true(xf_bus_send(place->agent, command));
+    assert_true(until(place, leader_heard_one));
+    assert_true(json_equal(command, place->up.messages[0]));
+    json_decref(command);
+    publish(place, json_pack("{s:s, s:s, s:i}", "kind", "reply", "request", "r-1", "exit", 4));
+    assert_true(until(place, agent_heard_one));
+    assert_string_equal(text_of(place->down.messages[0], "request"), "r-1");
+}
+
+static void nothing_is_sent_without_a_leader_and_the_agent_waits_for_one(void **state)
+{
+    struct place *place = *state;
+    follow(place);
+    json_t *message = json_pack("{s:s}", "kind", "heartbeat");
+    for (int i = 0; i < 20; i++) {
+        event_base_loop(place->loop, EVLOOP_NONBLOCK);
+        assert_false(xf_bus_send(place->agent, message));
+    }
+    lead(place);
+    assert_true(until(place, both_connected));
+    assert_true(xf_bus_send(place->agent, message));
+    json_decref(message);
+    assert_true(until(place, leader_heard_one));
+}
+
+static void an_agent_comes_back_after_its_leader_was_replaced(void **state)
+{
+    struct place *place = *state;
+    lead(place);
+    follow(place);
+    assert_true(until(place, both_connected));
+    xf_bus_leader_destroy(place->leader);
+    place->leader = NULL;
+    assert_true(until(place, agent_is_down));
+    place->up.agents = 0;
+    lead(place);
+    publish_state(place, "gateway", 9);
+    assert_true(until(place, agent_heard_one));
+    assert_int_equal(generation_of(place->down.messages[0]), 9);
+    assert_int_equal(place->down.ups, 2);
+    assert_int_equal(place->down.downs, 1);
+}
+
+static void an_answer_too_large_for_the_bus_becomes_one_that_says_so(void **state)
+{
+    struct place *place = *state;
+    lead(place);
+    follow(place);
+    assert_true(until(place, both_connected));
+    char *body = malloc(XF_LINK_FRAME_BYTES_MAX + 1);
+    memset(body, 'x', XF_LINK_FRAME_BYTES_MAX);
+    body[XF_LINK_FRAME_BYTES_MAX] = '\0';
+    publish(place, json_pack("{s:s, s:s, s:i, s:s}", "kind", "reply", "request", "r-2", "exit", 0,
+                             "body", body));
+    free(body);
+    assert_true(until(place, agent_heard_one));
+    assert_string_equal(text_of(place->down.messages[0], "request"), "r-2");
+    assert_int_equal(json_integer_value(json_object_get(place->down.messages[0], "exit")), 1);
+}
+
+static void the_largest_document_passes(void **state)
+{
+    struct place *place = *state;
+    lead(place);
+    follow(place);
+    char *document = malloc(XF_DOCUMENT_BYTES_MAX + 1);
+    memset(document, '"', XF_DOCUMENT_BYTES_MAX); /* each takes two bytes on the way */
+    document[XF_DOCUMENT_BYTES_MAX] = '\0';
+    publish(place, json_pack("{s:s, s:s, s:s}", "kind", "state", "service", "gateway", "document",
+                             document));
+    assert_true(until(place, agent_heard_one));
+    assert_string_equal(text_of(place->down.messages[0], "document"), document);
+    free(document);
+}
+
+/* ---- the local socket against strangers ---- */
+
+/* Connects without the bus's own code. */
+static int connect_raw(struct place *place)
+{
+    int folder = open(place->folder, O_PATH | O_DIRECTORY);
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    snprintf(address.sun_path, sizeof(address.sun_path), "/proc/self/fd/%d/bus.sock", folder);
+    int fd = socket(AF_UNIX, SOCK_STREAM, 0);
+    int code = connect(fd, (struct sockaddr *) &address, sizeof(address));
+    close(folder);
+    if (code != 0) {
+        close(fd);
+        return -1;
+    }
+    return fd;
+}
+
+static void what_is_no_frame_closes_its_link_and_no_other(void **state)
+{
+    static const struct {
+        const char *bytes;
+        size_t length;
+    } cases[] = {
+        {"\xff\xff\xff\xff", 4},
+        {"\x00\x40\x00\x00", 4},                   /* 4 MiB */
+        {"\x00\x00\x00\x00", 4},                   /* empty */
+        {"\x00\x00\x00\x04nope", 8},               /* no JSON */
+        {"\x00\x00\x00\x02[]", 6},                 /* no object */
+        {"\x00\x00\x00\x02{\xff", 6},              /* no UTF-8 */
+        {"\x00\x00\x00\x0e{\"a\":1,\"a\":2}", 17}, /* the same key twice, one byte too long */
+        {"\x00\x00\x00\x0d{\"a\":1,\"a\":2}", 17}, /* the same key twice */
+        {"GET / HTTP/1.1\r\n\r\n", 18},
+    };
+    struct place *place = *state;
+    lead(place);
+    follow(place);
+    assert_true(until(place, both_connected));
+    for (size_t i = 0; i < XF_COUNT(cases); i++) {
+        int fd = connect_raw(place);
+        assert_true(until(place, two_are_connected));
+        assert_int_equal(send(fd, cases[i].bytes, cases[i].length, 0), cases[i].length);
+        shutdown(fd, SHUT_WR);
+        assert_true(until(place, one_is_connected));
+        close(fd);
+    }
+    assert_true(place->down.up);
+    assert_int_equal(place->up.count, 0);
+}
+
+static void a_link_that_breaks_the_rules_is_closed_without_waiting_for_its_end(void **state)
+{
+    struct place *place = *state;
+    lead(place);
+    int fd = connect_raw(place);
+    assert_true(until(place, one_is_connected));
+    assert_int_equal(send(fd, "\xff\xff\xff\xff", 4, 0), 4);
+    assert_true(until(place, nobody_is_connected));
+    close(fd);
+}
+
+static void a_frame_may_arrive_byte_by_byte(void **state)
+{
+    struct place *place = *state;
+    static const char frame[] = "\x00\x00\x00\x14{\"kind\":\"heartbeat\"}";
+    lead(place);
+    int fd = connect_raw(place);
+    for (size_t i = 0; i < sizeof(frame) - 1; i++) {
+        assert_int_equal(send(fd, frame + i, 1, 0), 1);
+        event_base_loop(place->loop, EVLOOP_NONBLOCK);
+    }
+    assert_true(until(place, leader_heard_one));
+    close(fd);
+}
+
+/* Reads one frame's text; the caller frees it. */
+static char *read_frame(struct place *place, int fd)
+{
+    uint32_t head;
+    size_t length = 4, got = 0;
+    char *text = (char *) &head;
+    for (int part = 0; part < 2; part++) {
+        for (got = 0; got < length;) {
+            event_base_loop(place->loop, EVLOOP_NONBLOCK);
+            ssize_t n = recv(fd, text + got, length - got, MSG_DONTWAIT);
+            assert_true(n > 0 || (n < 0 && errno == EAGAIN));
+            got += n > 0 ? (size_t) n : 0;
+        }
+        if (part == 0) {
+            length = ntohl(head);
+            text = calloc(1, length + 1);
+        }
+    }
+    return text;
+}
+
+static void a_slow_agent_gets_the_newest_state_and_costs_a_bounded_queue(void **state)
+{
+    struct place *place = *state;
+    lead(place);
+    int fd = connect_raw(place);
+    assert_true(until(place, one_is_connected));
+    char *document = malloc(500001);
+    memset(document, 'x', 500000);
+    document[500000] = '\0';
+    for (int i = 1; i <= 200; i++) { /* 100 MB, if each were queued */
+        publish(place, json_pack("{s:s, s:s, s:i, s:s}", "kind", "state", "service", "gateway",
+                                 "generation", i, "document", document));
+        event_base_loop(place->loop, EVLOOP_NONBLOCK);
+    }
+    free(document);
+    assert_int_equal(place->up.agents, 1);
+    int generation = 0, frames = 0;
+    while (generation < 200) {
+        char *text = read_frame(place, fd);
+        json_t *message = json_loads(text, 0, NULL);
+        assert_true(generation_of(message) > generation);
+        generation = generation_of(message);
+        json_decref(message);
+        free(text);
+        frames++;
+    }
+    assert_true(frames < 10);
+    close(fd);
+}
+
+static void an_agent_that_never_reads_its_replies_loses_its_link(void **state)
+{
+    struct place *place = *state;
+    lead(place);
+    int fd = connect_raw(place);
+    assert_true(until(place, one_is_connected));
+    char *body = calloc(1, 1000001);
+    memset(body, 'x', 1000000);
+    for (int i = 0; i < 20 && place->up.agents == 1; i++) {
+        publish(place, json_pack("{s:s, s:s, s:s}", "kind", "reply", "request", "r", "body", body));
+        event_base_loop(place->loop, EVLOOP_NONBLOCK);
+    }
+    free(body);
+    assert_true(until(place, nobody_is_connected));
+    close(fd);
+}
+
+static void the_socket_is_for_the_owner_alone(void **state)
+{
+    struct place *place = *state;
+    char path[300];
+    struct stat status;
+    lead(place);
+    snprintf(path, sizeof(path), "%s/bus.sock", place->folder);
+    assert_int_equal(stat(path, &status), 0);
+    assert_int_equal(status.st_mode & 0777, 0600);
+}
+
+static void another_user_is_turned_away_even_with_access_to_the_socket(void **state)
+{
+    struct place *place = *state;
+    char path[300];
+    if (geteuid() != 0) {
+        skip();
+    }
+    lead(place);
+    snprintf(path, sizeof(path), "%s/bus.sock", place->folder);
+    assert_int_equal(chmod(path, 0666), 0);
+    assert_int_equal(chmod(place->folder, 0755), 0);
+    snprintf(path, sizeof(path), "%.18s", place->folder);
+    assert_int_equal(chmod(path, 0755), 0);
+    pid_t child = fork();
+    if (child == 0) {
+        int fd = setuid(65534) == 0 ? connect_raw(place) : -1;
+        char byte;
+        _exit(fd >= 0 && recv(fd, &byte, 1, 0) == 0 ? 0 : 1);
+    }
+    int status = -1;
+    while (waitpid(child, &status, WNOHANG) == 0) {
+        event_base_loop(place->loop, EVLOOP_NONBLOCK);
+        usleep(1000);
+    }
+    assert_int_equal(status, 0);
+    assert_int_equal(place->up.agents, 0);
+}
+
+#define ON_LOCAL(test) cmocka_unit_test_setup_teardown(test, setup_local, teardown_local)
+#define CONTRACT(on)                                                                               \
+    on(a_state_reaches_an_agent), on(one_that_joins_late_gets_the_last_state_of_each_service),     \
+        on(a_command_goes_up_and_its_reply_comes_down),                                            \
+        on(nothing_is_sent_without_a_leader_and_the_agent_waits_for_one),                          \
+        on(an_agent_comes_back_after_its_leader_was_replaced),                                     \
+        on(an_answer_too_large_for_the_bus_becomes_one_that_says_so),                              \
+        on(the_largest_document_passes)
+
+int main(void)
+{
+    const struct CMUnitTest local_tests[] = {
+        CONTRACT(ON_LOCAL),
+        ON_LOCAL(what_is_no_frame_closes_its_link_and_no_other),
+        ON_LOCAL(a_link_that_breaks_the_rules_is_closed_without_waiting_for_its_end),
+        ON_LOCAL(a_frame_may_arrive_byte_by_byte),
+        ON_LOCAL(a_slow_agent_gets_the_newest_state_and_costs_a_bounded_queue),
+        ON_LOCAL(an_agent_that_never_reads_its_replies_loses_its_link),
+        ON_LOCAL(the_socket_is_for_the_owner_alone),
+        ON_LOCAL(another_user_is_turned_away_even_with_access_to_the_socket),
+    };
+    return cmocka_run_group_tests_name("local", local_tests, NULL, NULL);
+}
