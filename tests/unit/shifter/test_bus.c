@@ -388,24 +388,24 @@ static void a_frame_may_arrive_byte_by_byte(void **state)
     close(fd);
 }
 
+/* Reads exactly `length` bytes while the loop runs. */
+static void read_all(struct place *place, int fd, char *bytes, size_t length)
+{
+    for (size_t got = 0; got < length;) {
+        event_base_loop(place->loop, EVLOOP_NONBLOCK);
+        ssize_t n = recv(fd, bytes + got, length - got, MSG_DONTWAIT);
+        assert_true(n > 0 || (n < 0 && errno == EAGAIN));
+        got += n > 0 ? (size_t) n : 0;
+    }
+}
+
 /* Reads one frame's text; the caller frees it. */
 static char *read_frame(struct place *place, int fd)
 {
     uint32_t head;
-    size_t length = 4, got = 0;
-    char *text = (char *) &head;
-    for (int part = 0; part < 2; part++) {
-        for (got = 0; got < length;) {
-            event_base_loop(place->loop, EVLOOP_NONBLOCK);
-            ssize_t n = recv(fd, text + got, length - got, MSG_DONTWAIT);
-            assert_true(n > 0 || (n < 0 && errno == EAGAIN));
-            got += n > 0 ? (size_t) n : 0;
-        }
-        if (part == 0) {
-            length = ntohl(head);
-            text = calloc(1, length + 1);
-        }
-    }
+    read_all(place, fd, (char *) &head, sizeof(head));
+    char *text = calloc(1, ntohl(head) + 1);
+    read_all(place, fd, text, ntohl(head));
     return text;
 }
 
