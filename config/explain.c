@@ -11,6 +11,7 @@
 #include <string.h>
 
 #define TYPE_TEXT_BYTES 256
+#define KEYS_MAX        256
 
 /* `a duration such as 10s, off or 1ms to 24h`: the type together with its range. */
 static const char *type_text(const struct xf_key *key, char out[TYPE_TEXT_BYTES])
@@ -92,6 +93,29 @@ static void print_key(const struct xf_key *key, FILE *stream)
     }
 }
 
+/* The key that was probably meant: one that begins so, else the nearest by path or last word. */
+static const char *nearest(const char *key)
+{
+    const char *names[2 * KEYS_MAX];
+    size_t count = xf_key_count();
+    XF_ASSERT(count <= KEYS_MAX); /* the table is ours */
+    for (size_t i = 0; i < count; i++) {
+        names[2 * i] = xf_key_at(i)->path;
+        const char *word = xf_key_word(xf_key_at(i));
+        names[2 * i + 1] = word[0] == '*' ? names[2 * i] : word;
+        if (key[0] != '\0' && strncmp(names[2 * i], key, strlen(key)) == 0) {
+            return names[2 * i];
+        }
+    }
+    const char *near = xf_text_nearest(key, names, 2 * count);
+    for (size_t i = 0; i < count && near != NULL; i++) {
+        if (near == names[2 * i] || near == names[2 * i + 1]) {
+            return names[2 * i];
+        }
+    }
+    return NULL;
+}
+
 bool xf_config_explain(const char *key, void *stream, const char **ret_near)
 {
     bool found = false;
@@ -104,12 +128,7 @@ bool xf_config_explain(const char *key, void *stream, const char **ret_near)
     if (found) {
         return true;
     }
-    const char *best = NULL;
-    for (size_t i = 0; i < xf_key_count() && best == NULL; i++) {
-        const char *const names[] = {xf_key_at(i)->path, xf_key_word(xf_key_at(i))};
-        best = xf_text_nearest(key, names, XF_COUNT(names)) == NULL ? NULL : names[0];
-    }
-    *ret_near = best;
+    *ret_near = nearest(key);
     return false;
 }
 

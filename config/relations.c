@@ -164,20 +164,14 @@ static void check_checks(struct xf_reader *reader)
     }
 }
 
+/* A rate or a deadline without its policy is no mistake: a plan may choose that policy. */
 static void check_drain(struct xf_reader *reader, const struct xf_yaml_node *root)
 {
     const struct xf_config_drain *drain = &reader->config->drain;
     const struct xf_yaml_node *section = xf_yaml_get(root, "drain");
     const struct xf_yaml_node *rate = xf_yaml_get(section, "rate");
-    const struct xf_yaml_node *deadline = xf_yaml_get(section, "deadline");
     if (drain->policy == XF_DRAIN_PACED && rate == NULL) {
         xf_reader_complain(reader, section, "drain.policy paced needs \"rate\", for example 20/s");
-    }
-    if (drain->policy != XF_DRAIN_PACED && rate != NULL) {
-        xf_reader_complain(reader, rate, "rate belongs to drain.policy paced");
-    }
-    if (drain->policy != XF_DRAIN_DEADLINE && deadline != NULL) {
-        xf_reader_complain(reader, deadline, "deadline belongs to drain.policy deadline");
     }
 }
 

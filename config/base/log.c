@@ -58,9 +58,9 @@ static size_t write_prefix(char *line, size_t bytes, enum xf_log_level level, co
         clock_gettime(CLOCK_REALTIME, &now);
         gmtime_r(&now.tv_sec, &utc);
         strftime(stamp, sizeof(stamp), "%Y-%m-%dT%H:%M:%S", &utc);
-        length = snprintf(line, bytes, "%s.%03ldZ %s %s[%d] event=%s ", stamp,
-                          now.tv_nsec / 1000000, level_name(level), process_name, (int) getpid(),
-                          event);
+        length =
+            snprintf(line, bytes, "%s.%03ldZ %s %s[%d] event=%s ", stamp, now.tv_nsec / 1000000,
+                     level_name(level), process_name, (int) getpid(), event);
     }
     return length < 0 ? 0 : ((size_t) length < bytes ? (size_t) length : bytes - 1);
 }

@@ -1,1 +1,5 @@
 xf_add_unit_test(config/text xf_base)
+xf_add_unit_test(config/yaml xf_config)
+xf_add_unit_test(config/config xf_config)
+xf_add_unit_test(config/validate xf_config)
+xf_add_unit_test(config/explain xf_config)

@@ -17,10 +17,10 @@ static void durations_are_read_with_their_units(void **state)
     static const struct {
         const char *text;
         int64_t ms; /* -1: refused */
-    } rows[] = {{"250ms", 250},  {"10s", 10000},   {"1h30m", 5400000}, {"0", 0},
-                {"0s", 0},       {"1.5s", 1500},   {"2d", 172800000},  {"10", -1},
-                {"", -1},        {"-1s", -1},      {"30m1h", -1},      {"1s1s", -1},
-                {" 1s", -1},     {"1s ", -1},      {"1e3s", -1},       {"99999999d", -1}};
+    } rows[] = {{"250ms", 250}, {"10s", 10000}, {"1h30m", 5400000}, {"0", 0},
+                {"0s", 0},      {"1.5s", 1500}, {"2d", 172800000},  {"10", -1},
+                {"", -1},       {"-1s", -1},    {"30m1h", -1},      {"1s1s", -1},
+                {" 1s", -1},    {"1s ", -1},    {"1e3s", -1},       {"99999999d", -1}};
     for (size_t i = 0; i < XF_COUNT(rows); i++) {
         int64_t ms = -1;
         bool read = xf_parse_duration_ms(rows[i].text, &ms);
@@ -52,8 +52,8 @@ static void weights_need_their_sign_and_stay_whole(void **state)
     assert_int_equal(weight, 10000);
     assert_true(xf_parse_weight("0.01%", &weight));
     assert_int_equal(weight, 1);
-    static const char *const refused[] = {"25",    "101%",  "-1%", "0.001%", "%",
-                                          "12.5 %", "1e1%", "nan%", "", "100.01%"};
+    static const char *const refused[] = {"25",     "101%", "-1%",  "0.001%", "%",
+                                          "12.5 %", "1e1%", "nan%", "",       "100.01%"};
     for (size_t i = 0; i < XF_COUNT(refused); i++) {
         assert_false(xf_parse_weight(refused[i], &weight));
     }
