@@ -15,9 +15,9 @@
 #include <stdint.h>
 
 struct xf_plan_step {
-    unsigned weight;   /* the step's (a ramp's last) weight */
-    int64_t ramp_ms;   /* `over`: 0 for a plain step */
-    int64_t hold_ms;   /* least time in force at `weight` */
+    unsigned weight; /* the step's (a ramp's last) weight */
+    int64_t ramp_ms; /* `over`: 0 for a plain step */
+    int64_t hold_ms; /* least time in force at `weight` */
     bool approve;
     bool evidence_advisory;
 };
@@ -30,20 +30,20 @@ struct xf_plan_guard {
     bool latency_on;
     double latency_worse_than;
     enum xf_guard_then latency_then;
-    double false_pause;     /* share */
-    int64_t blip_ms;        /* 0: auto */
+    double false_pause; /* share */
+    int64_t blip_ms;    /* 0: auto */
     double prove_errors_below, prove_ratio_below;
-    uint64_t statuses[10];  /* bit (status), 0..639 */
+    uint64_t statuses[10]; /* bit (status), 0..639 */
     unsigned resume_times;
     int64_t resume_after_ms;
     bool rescue;
     bool without_store_retreat;
 };
 
-struct xf_plan_window { /* minutes are local to `zone` */
-    unsigned days;      /* bit 0 = Monday; the day on which the window begins */
+struct xf_plan_window {              /* minutes are local to `zone` */
+    unsigned days;                   /* bit 0 = Monday; the day on which the window begins */
     unsigned from_minute, to_minute; /* to <= from: over midnight */
-    char zone[64];      /* IANA name; empty: UTC */
+    char zone[64];                   /* IANA name; empty: UTC */
 };
 
 enum xf_finalize_when { XF_FINALIZE_MANUAL, XF_FINALIZE_AUTO };
@@ -86,8 +86,8 @@ struct xf_plan {
     unsigned notify_count;
     int64_t deadline_ms; /* from the start; 0: none */
     bool deadline_aborts;
-    bool bare;           /* made by `start --to`: begins at 0 with hold `operator`, no signal */
-    char *json;          /* canonical form, what the store keeps */
+    bool bare;  /* made by `start --to`: begins at 0 with hold `operator`, no signal */
+    char *json; /* canonical form, what the store keeps */
 };
 
 /* Reads `text`; `name` stands for the file in messages.  On failure *ret_problems has every error
