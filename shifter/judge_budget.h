@@ -27,16 +27,27 @@ enum xf_budget_finding {
     XF_BUDGET_BOTH, /* blue fails at least half as much */
 };
 
+/* A closed block of green responses, with the counts after it. */
+struct xf_budget_block {
+    int64_t opened_us;
+    uint64_t done;
+    uint64_t bad;
+    double mass; /* prior mass it brings */
+    struct xf_totals totals;
+};
+
 struct xf_budget {
     struct xf_budget_options options;
     double share[XF_BUDGET_ALTERNATIVES]; /* p_k */
     double sum[XF_BUDGET_ALTERNATIVES];
     double cusum[XF_BUDGET_ALTERNATIVES];
     struct xf_totals since[XF_BUDGET_ALTERNATIVES];
+    struct xf_totals recent; /* while both fail: where blue's recent share begins */
     bool open;
     int64_t opened_us;
     uint64_t block_done;
     uint64_t block_bad;
+    bool stepped; /* a step has begun */
     int64_t last_us;
     double pending;
     double mass;
@@ -47,11 +58,20 @@ struct xf_budget {
 
 void xf_budget_init(struct xf_budget *budget, const struct xf_budget_options *options,
                     int64_t begun_us);
-void xf_budget_step(struct xf_budget *budget);
-/* Responses that ended by `t_us`; closes the block if it is long enough.  After
- * XF_BUDGET_BOTH the evidence is cut back to the threshold, so that it can end. */
-enum xf_budget_finding xf_budget_add(struct xf_budget *budget, int64_t t_us, uint64_t done_blue,
-                                     uint64_t bad_blue, uint64_t done_green, uint64_t bad_green);
+void xf_budget_step(struct xf_budget *budget, int64_t t_us);
+/* Green responses that ended at `t_us`; `totals` are the counts after them. */
+void xf_budget_add(struct xf_budget *budget, int64_t t_us, const struct xf_totals *totals,
+                   uint64_t done_green, uint64_t bad_green);
+/* Whether the open block may close at `t_us`; and closing it. */
+bool xf_budget_due(const struct xf_budget *budget, int64_t t_us);
+enum xf_budget_finding xf_budget_close(struct xf_budget *budget, struct xf_budget_block *ret_block);
+/* A closed block once more, with its prior mass given: for recomputing a verdict. */
+void xf_budget_block_mass(struct xf_budget *budget, const struct xf_budget_block *block);
+/* What the evidence says now. */
+enum xf_budget_finding xf_budget_finding(const struct xf_budget *budget);
+/* After XF_BUDGET_BOTH was acted on: the evidence falls back to the threshold, which only lowers
+ * it, so that `both` ends soon after the shared trouble does. */
+void xf_budget_cut_back(struct xf_budget *budget);
 struct xf_totals xf_budget_window(const struct xf_budget *budget);
 
 #endif

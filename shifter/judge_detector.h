@@ -43,12 +43,19 @@ struct xf_totals {
     uint64_t bad_green;
 };
 
+/* What was counted between two moments; t_us is that of the first. */
+struct xf_totals xf_totals_between(const struct xf_totals *since, const struct xf_totals *until);
+/* The failing share of a window, 0..1: 0 without failures, 1 where failures were counted before
+ * their responses (a hung server's). */
+double xf_totals_green_share(const struct xf_totals *window);
+double xf_totals_blue_share(const struct xf_totals *window);
+
 struct xf_detector_options {
     double worse_than; /* r0 */
     bool latency;      /* the alternatives of JUDGE.md 2c instead of 2a */
     double alpha;      /* false alarms over the plan */
     double floor;      /* green's share below which there is no alarm */
-    unsigned steps;
+    unsigned steps;    /* of the plan */
     int64_t planned_us;
 };
 
@@ -59,6 +66,7 @@ struct xf_detector {
     double sum[XF_DETECTOR_ALTERNATIVES];             /* S_j */
     double cusum[XF_DETECTOR_ALTERNATIVES];           /* C_j: where the fault began */
     struct xf_totals since[XF_DETECTOR_ALTERNATIVES]; /* when C_j was last <= 1 */
+    bool stepped;                                     /* a step has begun */
     int64_t last_us;                                  /* opening of the newest block */
     double pending;                                   /* prior mass of steps begun since then */
     double mass;                                      /* injected by the newest block */
@@ -68,16 +76,26 @@ struct xf_detector {
     struct xf_totals totals; /* after the newest block */
 };
 
+/* The mean factor of the block's errors for ratio `r` against `r0`; false where none of them was
+ * sent at a split between 0 and 1. */
+bool xf_block_factor(const struct xf_block *block, double r, double r0, double *ret);
+
 void xf_detector_init(struct xf_detector *detector, const struct xf_detector_options *options,
                       int64_t begun_us);
-/* A step begins: prior mass that a fault begins with it. */
-void xf_detector_step(struct xf_detector *detector);
-/* A block has closed; `totals` are the counts after it.  Errors sent at 0 or 100 % say nothing
- * and are skipped; a block without others changes nothing and returns false. */
-bool xf_detector_block(struct xf_detector *detector, const struct xf_block *block,
-                       const struct xf_totals *totals);
-/* The same with the prior mass given: for the vectors and for recomputing a verdict. */
-bool xf_detector_block_mass(struct xf_detector *detector, const struct xf_block *block,
+/* Adds errors to a block under construction; 0 and 0 add nothing.  A block that has an entry for
+ * XF_JUDGE_ENTRIES_MAX other splits takes them under the nearest. */
+void xf_block_add(struct xf_block *block, double rho, uint64_t green, uint64_t blue);
+/* A step begins: prior mass that a fault begins with it.  The mass of time runs from the first
+ * step on: before it green has no traffic. */
+void xf_detector_step(struct xf_detector *detector, int64_t t_us);
+/* Errors sent at 0 or 100 % say nothing; a block of only such errors is no block. */
+bool xf_block_informative(const struct xf_block *block);
+/* An informative block has closed; `totals` are the counts after it.  Returns the prior mass that
+ * it brought. */
+double xf_detector_block(struct xf_detector *detector, const struct xf_block *block,
+                         const struct xf_totals *totals);
+/* The same with that mass given: for the vectors and for recomputing a verdict. */
+void xf_detector_block_mass(struct xf_detector *detector, const struct xf_block *block,
                             const struct xf_totals *totals, double mass);
 /* The alarm: M >= 1/alpha, enough incidents, and green's share since the fault at the floor. */
 bool xf_detector_alarm(const struct xf_detector *detector);

@@ -29,7 +29,8 @@ struct xf_promote {
     uint64_t block_done;
     uint64_t block_bad;
     int64_t begun_us;
-    uint64_t green; /* responses since then */
+    uint64_t blocks; /* of E2, closed */
+    uint64_t green;  /* responses since begun_us */
     uint64_t green_bad;
 };
 
@@ -42,6 +43,8 @@ void xf_promote_advance(struct xf_promote *promote, int64_t t_us);
 double xf_promote_value(const struct xf_promote *promote); /* (mean E1 + mean E2) / 2 */
 /* Clean green responses, one in each block, still needed; 0 when there is enough. */
 uint64_t xf_promote_missing(const struct xf_promote *promote);
+/* The same from nothing. */
+uint64_t xf_promote_needed(const struct xf_promote_options *options);
 /* The smallest failing share that the responses so far would have ruled out; 1: none. */
 double xf_promote_rules_out(const struct xf_promote *promote);
 
