@@ -10,20 +10,23 @@
 
 #define PORT_MAX 65535u
 
-/* reg-name: unreserved, sub-delims and whole percent escapes; every IPv4 address is one. */
-static bool name_valid(const char *bytes, size_t length)
+/*
+ * reg-name: unreserved, sub-delims and whole percent escapes; every IPv4 address is one.  Returns
+ * its length, which ends at a colon or the end, or 0.
+ */
+static size_t name_length(const char *bytes, size_t length)
 {
-    for (size_t i = 0; i < length; i++) {
-        if (bytes[i] == '%') {
-            if (length - i < 3 || !xf_bytes_all(bytes + i + 1, 2, XF_BYTE_HEX)) {
-                return false;
-            }
-            i += 2;
-        } else if (!xf_byte_is(bytes[i], XF_BYTE_HOST)) {
-            return false;
+    size_t i = 0;
+    for (; i < length && bytes[i] != ':'; i++) {
+        if (xf_byte_is(bytes[i], XF_BYTE_HOST)) {
+            continue;
         }
+        if (bytes[i] != '%' || length - i < 3 || !xf_bytes_all(bytes + i + 1, 2, XF_BYTE_HEX)) {
+            return 0;
+        }
+        i += 2;
     }
-    return length > 0;
+    return i;
 }
 
 /* IPvFuture = "v" 1*HEXDIG "." 1*( unreserved / sub-delims / ":" ) */
@@ -62,9 +65,7 @@ static bool literal_valid(const char *bytes, size_t length)
 static size_t host_length(const char *bytes, size_t length)
 {
     if (length == 0 || bytes[0] != '[') {
-        const char *colon = length == 0 ? NULL : memchr(bytes, ':', length);
-        size_t name = colon == NULL ? length : (size_t) (colon - bytes);
-        return name_valid(bytes, name) ? name : 0;
+        return name_length(bytes, length);
     }
     const char *close = memchr(bytes, ']', length);
     if (close == NULL || !literal_valid(bytes + 1, (size_t) (close - bytes) - 1)) {

@@ -34,12 +34,10 @@ bool xf_head_unchanged(const struct xf_head *head, size_t seen)
     return head->scanner->text(head->bytes, seen - 1, head->end) == head->end;
 }
 
-/* Says which fields are known ones, and where each stands first. */
+/* Says which fields are known ones, and where each stands first; `first` comes zeroed. */
 static void index_fields(struct xf_head *head)
 {
     uint32_t here = 0;
-    memset(head->first, 0, XF_FIELD_NAMES * sizeof(head->first[0]));
-    head->repeated = 0;
     for (uint32_t i = 0; i < head->count; i++) {
         struct xf_field *field = &head->fields[i];
         enum xf_field_name known =

@@ -16,7 +16,7 @@ struct xf_head {
     struct xf_field *fields;
     uint32_t count;
     uint32_t repeated; /* bit `known` set: this field came on more than one line */
-    uint16_t *first;   /* XF_FIELD_NAMES entries of the result */
+    uint16_t *first;   /* XF_FIELD_NAMES entries of the result, zeroed */
     struct xf_http_refusal *refusal;
 };
 

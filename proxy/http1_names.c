@@ -41,6 +41,24 @@ static const struct known_name names[NAME_LENGTH_MAX + 1][NAMES_PER_LENGTH] = {
             {"sec-websocket-key", XF_FIELD_SEC_WEBSOCKET_KEY}},
 };
 
+#define LETTER(letter) (1u << ((letter) &31))
+
+/* The first letters of the names of each length: most fields are none of ours, and end here. */
+static const uint32_t first_letters[NAME_LENGTH_MAX + 1] = {
+    [2] = LETTER('t'),
+    [3] = LETTER('v'),
+    [4] = LETTER('h') | LETTER('d'),
+    [6] = LETTER('c') | LETTER('e'),
+    [7] = LETTER('u') | LETTER('t'),
+    [9] = LETTER('x') | LETTER('f'),
+    [10] = LETTER('c') | LETTER('s') | LETTER('k'),
+    [12] = LETTER('x') | LETTER('m'),
+    [14] = LETTER('c') | LETTER('h'),
+    [15] = LETTER('x'),
+    [16] = LETTER('x') | LETTER('p'),
+    [17] = LETTER('t') | LETTER('x') | LETTER('s'),
+};
+
 /* `length` > 0 and equal for both; `name` is lower case. */
 static bool name_is(const char *bytes, const char *name, size_t length)
 {
@@ -64,7 +82,7 @@ static bool name_is(const char *bytes, const char *name, size_t length)
 
 enum xf_field_name xf_field_lookup(const char *name, size_t length)
 {
-    if (length > NAME_LENGTH_MAX || length < 2) {
+    if (length > NAME_LENGTH_MAX || length == 0 || (first_letters[length] & LETTER(name[0])) == 0) {
         return XF_FIELD_OTHER;
     }
     char first = (char) (name[0] | 0x20);

@@ -16,23 +16,33 @@
 
 static const char version_pattern[VERSION_BYTES] = "HTTP/0.0"; /* 0 stands for any digit */
 
+/* Comparing with a constant length is one or two machine words. */
+#define IS(name, length, method)                                                                   \
+    ((length) == sizeof(method) - 1 && memcmp((name), (method), sizeof(method) - 1) == 0)
+
 static enum xf_http_method find_method(const char *name, size_t length)
 {
-    static const struct {
-        char name[8];
-        uint8_t length;
-        uint8_t method;
-    } methods[] = {{"GET", 3, XF_METHOD_GET},       {"POST", 4, XF_METHOD_POST},
-                   {"HEAD", 4, XF_METHOD_HEAD},     {"PUT", 3, XF_METHOD_PUT},
-                   {"DELETE", 6, XF_METHOD_DELETE}, {"OPTIONS", 7, XF_METHOD_OPTIONS},
-                   {"PATCH", 5, XF_METHOD_PATCH},   {"CONNECT", 7, XF_METHOD_CONNECT},
-                   {"TRACE", 5, XF_METHOD_TRACE}};
-    for (size_t i = 0; i < XF_COUNT(methods); i++) {
-        if (methods[i].length == length && memcmp(methods[i].name, name, length) == 0) {
-            return (enum xf_http_method) methods[i].method;
-        }
+    switch (name[0]) {
+    case 'G':
+        return IS(name, length, "GET") ? XF_METHOD_GET : XF_METHOD_OTHER;
+    case 'H':
+        return IS(name, length, "HEAD") ? XF_METHOD_HEAD : XF_METHOD_OTHER;
+    case 'P':
+        return IS(name, length, "POST")    ? XF_METHOD_POST
+               : IS(name, length, "PUT")   ? XF_METHOD_PUT
+               : IS(name, length, "PATCH") ? XF_METHOD_PATCH
+                                           : XF_METHOD_OTHER;
+    case 'D':
+        return IS(name, length, "DELETE") ? XF_METHOD_DELETE : XF_METHOD_OTHER;
+    case 'C':
+        return IS(name, length, "CONNECT") ? XF_METHOD_CONNECT : XF_METHOD_OTHER;
+    case 'O':
+        return IS(name, length, "OPTIONS") ? XF_METHOD_OPTIONS : XF_METHOD_OTHER;
+    case 'T':
+        return IS(name, length, "TRACE") ? XF_METHOD_TRACE : XF_METHOD_OTHER;
+    default:
+        return XF_METHOD_OTHER;
     }
-    return XF_METHOD_OTHER;
 }
 
 /* One empty line may come before the request line (RFC 9112 2.2). */
@@ -97,6 +107,12 @@ static enum xf_http_verdict read_version(struct xf_head *head, struct xf_http_re
 {
     const char *version = head->bytes + head->at;
     size_t there = head->end - head->at;
+    if (XF_LIKELY(there >= VERSION_BYTES + 2 &&
+                  memcmp(version, "HTTP/1.1\r\n", VERSION_BYTES + 2) == 0)) {
+        ret->minor = 1;
+        head->at += VERSION_BYTES + 2;
+        return XF_HTTP_DONE;
+    }
     for (size_t i = 0; i < VERSION_BYTES && i < there; i++) {
         bool same = version_pattern[i] == '0' ? xf_byte_is_digit(version[i])
                                               : version[i] == version_pattern[i];
@@ -171,15 +187,20 @@ static enum xf_http_verdict check_target(struct xf_head *head, struct xf_http_re
 
 static enum xf_http_verdict read_request_line(struct xf_head *head, struct xf_http_request *ret)
 {
-    static enum xf_http_verdict (*const steps[])(struct xf_head *, struct xf_http_request *) = {
-        skip_empty_line, read_method, read_target, read_version, check_target};
-    for (size_t i = 0; i < XF_COUNT(steps); i++) {
-        enum xf_http_verdict verdict = steps[i](head, ret);
-        if (verdict != XF_HTTP_DONE) {
-            return verdict;
-        }
+    enum xf_http_verdict verdict = skip_empty_line(head, ret);
+    if (verdict == XF_HTTP_DONE) {
+        verdict = read_method(head, ret);
     }
-    return XF_HTTP_DONE;
+    if (verdict == XF_HTTP_DONE) {
+        verdict = read_target(head, ret);
+    }
+    if (verdict == XF_HTTP_DONE) {
+        verdict = read_version(head, ret);
+    }
+    if (verdict == XF_HTTP_DONE) {
+        verdict = check_target(head, ret);
+    }
+    return verdict;
 }
 
 /* Host: one in HTTP/1.1, never two, always valid (RFC 9112 3.2); the target's authority wins. */
@@ -303,13 +324,21 @@ static enum xf_http_verdict check_forwards(struct xf_head *head, struct xf_http_
 
 static enum xf_http_verdict check_fields(struct xf_head *head, struct xf_http_request *ret)
 {
-    static enum xf_http_verdict (*const checks[])(struct xf_head *, struct xf_http_request *) = {
-        check_host, check_framing, check_connection, check_expect, check_forwards};
-    for (size_t i = 0; i < XF_COUNT(checks); i++) {
-        enum xf_http_verdict verdict = checks[i](head, ret);
-        if (verdict != XF_HTTP_DONE) {
-            return verdict;
-        }
+    enum xf_http_verdict verdict = check_host(head, ret);
+    if (verdict == XF_HTTP_DONE) {
+        verdict = check_framing(head, ret);
+    }
+    if (verdict == XF_HTTP_DONE) {
+        verdict = check_connection(head, ret);
+    }
+    if (verdict == XF_HTTP_DONE) {
+        verdict = check_expect(head, ret);
+    }
+    if (verdict == XF_HTTP_DONE) {
+        verdict = check_forwards(head, ret);
+    }
+    if (verdict != XF_HTTP_DONE) {
+        return verdict;
     }
     ret->te_trailers = lists_trailers(head);
     ret->fields = head->count;
