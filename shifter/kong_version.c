@@ -84,7 +84,8 @@ static const int last_minor_of_major[] = {[0] = 15, [1] = 5, [2] = 8, [3] = 9};
 static void add_hop(struct xf_kong_path *path, int major, int minor, const char *rest)
 {
     if (path->hops_count < XF_KONG_PATH_MAX) {
-        snprintf(path->hops[path->hops_count++], XF_KONG_NAME_BYTES, "%d.%d%s", major, minor, rest);
+        snprintf(path->hops[path->hops_count++], XF_KONG_NAME_BYTES, "%u.%u%s",
+                 (unsigned) major % 1000, (unsigned) minor % 1000, rest);
     }
 }
 
