@@ -16,17 +16,57 @@ static int run_help(int argc, char **argv);
     "--service S where there are several; --socket PATH (or CROSSFADE_SOCKET), or --url URL "      \
     "with\n"                                                                                       \
     "--token-file FILE; -o json.  Options may stand before or after the verb."
+#define CHANGE_DETAILS                                                                             \
+    "Returns when the change is in force on every live proxy (--timeout, 1m).  --reason TEXT "     \
+    "and\n"                                                                                        \
+    "--actor WHO go to the log; --if-generation N and --if-step N refuse (exit 4) when "           \
+    "something\n"                                                                                  \
+    "else came first; --request UUID makes a repetition harmless.\n" REACH_DETAILS
+
 const struct xf_command xf_commands[] = {
     {"check", "[-c FILE]", "read and check a configuration file",
      "Prints every problem as FILE:LINE:COLUMN: MESSAGE.  Exit code 2 when there is one.",
      xf_cmd_check},
     {"explain", "[KEY]", "what a key of the configuration file means", NULL, xf_cmd_explain},
+    {"start", "FILE [--wait] | --to CLUSTER", "begin a cutover",
+     "FILE is a plan; without one (--to) the cutover has a single step to 100 % and begins at 0,\n"
+     "held by `operator`.  --wait: until finalized where the plan finalizes by itself, else safe,\n"
+     "with the exit codes of `wait`; --timeout bounds the waiting.\n" CHANGE_DETAILS,
+     xf_cmd_start},
+    {"weight", "PERCENT [--force]", "set green's share, as 25% or 12.5%, and hold there",
+     "Raising it under a verdict (errors, latency, router) needs --force; else exit code "
+     "3.\n" CHANGE_DETAILS,
+     xf_cmd_weight},
+    {"step", "[--full]", "go to the next step now: ends its hold, approval and evidence",
+     "Never ends errors, latency, drift, store or lag.  --full: to the last step; soak and drain\n"
+     "remain.\n" CHANGE_DETAILS,
+     xf_cmd_step},
+    {"promote", "[--full]", "the same as step", NULL, xf_cmd_step},
+    {"back", "", "go to the previous step, held", CHANGE_DETAILS, xf_cmd_back},
+    {"extend", "DURATION", "make this step's hold longer", CHANGE_DETAILS, xf_cmd_extend},
+    {"approve", "", "approve this step; may come before its hold is over", CHANGE_DETAILS,
+     xf_cmd_approve},
+    {"pause", "", "stop rising: hold `operator`", CHANGE_DETAILS, xf_cmd_pause},
+    {"resume", "[REASON] [--of ACTOR] [--at-once]", "lift the holds that a person lifts, or one",
+     "After a retreat the weight climbs again from the first step; --at-once: to the kept step.\n"
+     "Another person's pause is lifted only with --of.\n" CHANGE_DETAILS,
+     xf_cmd_resume},
+    {"abort", "[--over DURATION] [--force]", "all traffic back to blue, now or over a time",
+     "Returns when weight 0 is in force everywhere.\n" CHANGE_DETAILS, xf_cmd_abort},
+    {"finalize", "", "make green the live cluster: the cutover is over", CHANGE_DETAILS,
+     xf_cmd_finalize},
     {"status", "", "what is, on one page", REACH_DETAILS, xf_cmd_status},
     {"watch", "[--every DURATION]", "the same, live; piped: a line per change", REACH_DETAILS,
      xf_cmd_watch},
     {"why", "", "the last verdict and every hold, in words", REACH_DETAILS, xf_cmd_why},
     {"history", "[--count N] [--since DURATION] [--verify]", "the log: who did what, and why",
      REACH_DETAILS, xf_cmd_history},
+    {"wait", "--for weight=PERCENT|held|safe|finalized [--cutover ID] [--timeout DURATION]",
+     "block until the cutover is that far",
+     "Exit codes: 0 reached or passed, 3 a hold needs a person, 5 aborted, 124 time is up.\n"
+     "Holds that end by themselves are waited through, and so is a daemon that "
+     "restarts.\n" REACH_DETAILS,
+     xf_cmd_wait},
     {"kong", "path FROM TO [--topology traditional|hybrid|dbless]",
      "Kong's upgrade path between two versions", NULL, xf_cmd_kong},
     {"version", "", "print the version", NULL, xf_cmd_version},
