@@ -96,7 +96,7 @@ struct xf_store_vtable {
                             xf_store_got_text *, void *);
     /* The lease: compare-and-set on (holder, beat) as read; `next` is written.  STALE: it is not
      * as seen.  EPOCH_BEHIND: another holder needs a larger epoch than the stored one.  OK also
-     * where `next` is stored already. */
+     * where `next` is stored already.  `next` without a holder gives the lease up. */
     void (*read_lease)(struct xf_store *, const char *service, xf_store_got_lease *, void *);
     void (*swap_lease)(struct xf_store *, const char *service, const struct xf_store_lease *seen,
                        const struct xf_store_lease *next, xf_store_done *, void *);

@@ -579,8 +579,8 @@ static enum xf_store_result compare_lease(const struct xf_store_lease *stored,
     if (stored->beat != seen->beat || strcmp(stored->holder, seen->holder) != 0) {
         return XF_STORE_STALE;
     }
-    bool same_holder = strcmp(stored->holder, next->holder) == 0;
-    if (next->epoch < stored->epoch || (!same_holder && next->epoch == stored->epoch)) {
+    bool another = next->holder[0] != '\0' && strcmp(stored->holder, next->holder) != 0;
+    if (next->epoch < stored->epoch || (another && next->epoch == stored->epoch)) {
         return XF_STORE_EPOCH_BEHIND;
     }
     *ret_change = true;
