@@ -1,0 +1,92 @@
+/*
+ * transport.c -- registration, recv and send; see transport.h.
+ */
+#include "proxy/transport.h"
+
+#include <errno.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+bool xf_conn_open(struct xf_conn *conn, struct event_base *loop, int fd, event_callback_fn callback,
+                  void *owner)
+{
+    short what = EV_READ | EV_WRITE | EV_CLOSED | EV_ET | EV_PERSIST;
+    if (event_assign(&conn->event, loop, fd, what, callback, owner) != 0 ||
+        event_add(&conn->event, NULL) != 0) {
+        return false;
+    }
+    conn->readable = false;
+    conn->writable = false;
+    conn->hung_up = false;
+    conn->open = true;
+    return true;
+}
+
+void xf_conn_close(struct xf_conn *conn)
+{
+    if (!conn->open) {
+        return;
+    }
+    int fd = xf_conn_fd(conn);
+    (void) event_del(&conn->event);
+    (void) close(fd);
+    conn->open = false;
+}
+
+void xf_conn_reset(struct xf_conn *conn)
+{
+    if (conn->open) {
+        struct linger linger = {.l_onoff = 1, .l_linger = 0};
+        (void) setsockopt(xf_conn_fd(conn), SOL_SOCKET, SO_LINGER, &linger, sizeof(linger));
+        xf_conn_close(conn);
+    }
+}
+
+ssize_t xf_conn_receive(struct xf_conn *conn, void *bytes, size_t size)
+{
+    ssize_t got;
+    do {
+        got = recv(xf_conn_fd(conn), bytes, size, 0);
+    } while (got < 0 && errno == EINTR);
+    if (got >= 0) {
+        return got;
+    }
+    if (errno == EAGAIN || errno == EWOULDBLOCK) {
+        conn->readable = false;
+        return XF_CONN_AGAIN;
+    }
+    return XF_CONN_ERROR;
+}
+
+ssize_t xf_conn_send(struct xf_conn *conn, const void *bytes, size_t size)
+{
+    ssize_t sent;
+    do {
+        sent = send(xf_conn_fd(conn), bytes, size, MSG_NOSIGNAL);
+    } while (sent < 0 && errno == EINTR);
+    if (sent >= 0) {
+        if ((size_t) sent < size) {
+            conn->writable = false;
+        }
+        return sent;
+    }
+    if (errno == EAGAIN || errno == EWOULDBLOCK || errno == ENOBUFS) {
+        conn->writable = false;
+        return 0;
+    }
+    return XF_CONN_ERROR;
+}
+
+void xf_conn_finish(struct xf_conn *conn)
+{
+    if (conn->open) {
+        (void) shutdown(xf_conn_fd(conn), SHUT_WR);
+    }
+}
+
+bool xf_conn_broken(struct xf_conn *conn)
+{
+    char byte;
+    ssize_t got = recv(xf_conn_fd(conn), &byte, 1, MSG_PEEK | MSG_DONTWAIT);
+    return got < 0 && errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR;
+}

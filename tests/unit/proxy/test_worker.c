@@ -1,0 +1,402 @@
+/*
+ * test_worker.c -- one worker as a process: what clients get, and what it counts.
+ */
+#include "worker_fixture.h"
+
+#include "proxy/channel.h"
+#include "proxy/pick.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#define GET(path) "GET " path " HTTP/1.1\r\nHost: a\r\n\r\n"
+
+static struct fixture fix;
+
+static int start_plain(void **state)
+{
+    (void) state;
+    fixture_start(&fix, "", "");
+    return 0;
+}
+
+static int stop(void **state)
+{
+    (void) state;
+    fixture_stop(&fix);
+    return 0;
+}
+
+static void a_get_is_answered_and_the_connection_stays(void **state)
+{
+    (void) state;
+    int fd = fixture_connect(&fix);
+    for (unsigned i = 0; i < 100; i++) {
+        assert_int_equal(client_ask(fd, GET("/x")), 200);
+    }
+    (void) close(fd);
+    struct xf_stats_pair *blue = fixture_pair(&fix, "blue");
+    assert_true(settles(&fix.stats->clients, 0));
+    assert_int_equal(xf_read(&blue->requests), 100);
+    assert_int_equal(xf_read(&blue->class[2]), 100);
+    assert_int_equal(xf_read(&blue->why[XF_WHY_WEIGHT]), 100);
+    assert_int_equal(xf_read(&fixture_cluster(&fix, "blue")->in_flight), 0);
+    assert_true(atomic_load(&fix.blue[0].connections) + atomic_load(&fix.blue[1].connections) <= 2);
+}
+
+/* How the server frames its answer, and how large it is. */
+static void every_framing_of_an_answer_arrives_whole(void **state)
+{
+    static const char *const kinds[] = {"len", "chunked", "close"};
+    static const size_t sizes[] = {0, 1, 100, 65536, 300000, 5000000};
+    (void) state;
+    int fd = fixture_connect(&fix);
+    for (unsigned kind = 0; kind < 3; kind++) {
+        for (unsigned i = 0; i < 6; i++) {
+            char text[128];
+            struct client_answer answer;
+            (void) snprintf(text, sizeof(text), "GET /%s/%zu HTTP/1.1\r\nHost: a\r\n\r\n",
+                            kinds[kind], sizes[i]);
+            client_put(fd, text);
+            client_read(fd, false, &answer);
+            assert_int_equal(answer.status, 200);
+            assert_int_equal(answer.length, sizes[i]);
+            client_answer_release(&answer);
+        }
+    }
+    (void) close(fd);
+}
+
+static void every_framing_of_a_request_arrives_whole(void **state)
+{
+    static const size_t sizes[] = {0, 1, 1000, 60000};
+    (void) state;
+    int fd = fixture_connect(&fix);
+    for (unsigned chunked = 0; chunked < 2; chunked++) {
+        for (unsigned i = 0; i < 4; i++) {
+            char head[256], *body = calloc(1, sizes[i] + 1);
+            memset(body, 'b', sizes[i]);
+            if (chunked) {
+                (void) snprintf(head, sizeof(head),
+                                "POST /echo HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n"
+                                "\r\n%zx\r\n",
+                                sizes[i]);
+            } else {
+                (void) snprintf(head, sizeof(head),
+                                "POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: %zu\r\n\r\n",
+                                sizes[i]);
+            }
+            client_put(fd, head);
+            client_put(fd, body);
+            if (chunked) {
+                client_put(fd, sizes[i] > 0 ? "\r\n0\r\n\r\n" : "\r\n");
+            }
+            struct client_answer answer;
+            client_read(fd, false, &answer);
+            assert_int_equal(answer.status, 200);
+            assert_int_equal(answer.length, sizes[i]);
+            assert_true(sizes[i] == 0 || memcmp(answer.body, body, sizes[i]) == 0);
+            client_answer_release(&answer);
+            free(body);
+        }
+    }
+    (void) close(fd);
+}
+
+static void a_head_that_comes_byte_by_byte_is_understood(void **state)
+{
+    (void) state;
+    static const char text[] = "POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\nabc";
+    int fd = fixture_connect(&fix);
+    for (size_t i = 0; i < sizeof(text) - 1; i++) {
+        assert_int_equal(write(fd, text + i, 1), 1);
+    }
+    struct client_answer answer;
+    client_read(fd, false, &answer);
+    assert_int_equal(answer.status, 200);
+    assert_string_equal(answer.body, "abc");
+    client_answer_release(&answer);
+    (void) close(fd);
+}
+
+static void pipelined_requests_are_answered_in_order(void **state)
+{
+    (void) state;
+    int fd = fixture_connect(&fix);
+    char text[8192] = "";
+    for (unsigned i = 0; i < 50; i++) {
+        (void) snprintf(text + strlen(text), sizeof(text) - strlen(text),
+                        "POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\n%02u", i);
+    }
+    client_put(fd, text);
+    for (unsigned i = 0; i < 50; i++) {
+        struct client_answer answer;
+        char wanted[3];
+        (void) snprintf(wanted, sizeof(wanted), "%02u", i);
+        client_read(fd, false, &answer);
+        assert_int_equal(answer.status, 200);
+        assert_string_equal(answer.body, wanted);
+        client_answer_release(&answer);
+    }
+    (void) close(fd);
+}
+
+static void the_weight_splits_to_within_the_carry(void **state)
+{
+    (void) state;
+    static const unsigned weights[] = {0, 1250, 5000, 10000};
+    int fd = fixture_connect(&fix);
+    uint64_t before = 0;
+    for (unsigned i = 0; i < XF_COUNT(weights); i++) {
+        fixture_route(&fix, XF_ROUTE_CUTOVER, weights[i], NULL);
+        for (unsigned n = 0; n < 2000; n++) {
+            assert_int_equal(client_ask(fd, GET("/x")), 200);
+        }
+        uint64_t now = xf_read(&fixture_pair(&fix, "green")->requests);
+        int64_t off = (int64_t) (now - before) - (int64_t) (2000 * weights[i] / XF_WEIGHT_FULL);
+        assert_true(off >= -1 && off <= 1);
+        before = now;
+    }
+    (void) close(fd);
+}
+
+static void a_head_answer_has_no_body_and_keeps_its_length(void **state)
+{
+    (void) state;
+    int fd = fixture_connect(&fix);
+    client_put(fd, "HEAD /x HTTP/1.1\r\nHost: a\r\n\r\n" GET("/x"));
+    struct client_answer answer;
+    client_read(fd, true, &answer);
+    assert_int_equal(answer.status, 200);
+    assert_non_null(strstr(answer.head, "Content-Length: 1234\r\n"));
+    client_read(fd, false, &answer);
+    assert_int_equal(answer.status, 200);
+    assert_string_equal(answer.body, "hello");
+    client_answer_release(&answer);
+    (void) close(fd);
+}
+
+static void a_malformed_request_is_refused_and_nothing_is_forwarded(void **state)
+{
+    (void) state;
+    static const struct {
+        const char *text;
+        int status;
+    } rows[] = {
+        {"GET / HTTP/1.1\r\n\r\n", 400},
+        {"GET / HTTP/1.1\nHost: a\n\n", 400},
+        {"GET / HTTP/3.0\r\nHost: a\r\n\r\n", 505},
+        {"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n",
+         400},
+        {"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n", 400},
+        {"GET / HTTP/1.1\r\nHost: a\r\nExpect: a-miracle\r\n\r\n", 417},
+    };
+    for (unsigned i = 0; i < XF_COUNT(rows); i++) {
+        int fd = fixture_connect(&fix);
+        struct client_answer answer;
+        client_put(fd, rows[i].text);
+        client_read(fd, false, &answer);
+        assert_int_equal(answer.status, rows[i].status);
+        assert_non_null(strstr(answer.head, "Connection: close\r\n"));
+        client_answer_release(&answer);
+        assert_true(client_at_end(fd));
+        (void) close(fd);
+    }
+    assert_int_equal(atomic_load(&fix.blue[0].requests) + atomic_load(&fix.blue[1].requests), 0);
+}
+
+static void a_client_that_waits_for_100_continue_gets_it(void **state)
+{
+    (void) state;
+    int fd = fixture_connect(&fix);
+    struct client_answer answer;
+    client_put(fd, "POST /echo HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\n"
+                   "Content-Length: 3\r\n\r\n");
+    client_read(fd, false, &answer);
+    assert_int_equal(answer.status, 100);
+    client_put(fd, "abc");
+    client_read(fd, false, &answer);
+    assert_int_equal(answer.status, 200);
+    assert_string_equal(answer.body, "abc");
+    client_answer_release(&answer);
+    (void) close(fd);
+}
+
+static void an_early_answer_reaches_a_client_that_still_sends(void **state)
+{
+    (void) state;
+    int fd = fixture_connect(&fix);
+    struct client_answer answer;
+    client_put(fd, "POST /early HTTP/1.1\r\nHost: a\r\nContent-Length: 100000\r\n\r\nabc");
+    client_read(fd, false, &answer);
+    assert_int_equal(answer.status, 403);
+    assert_non_null(strstr(answer.head, "Connection: close\r\n"));
+    client_answer_release(&answer);
+    (void) close(fd);
+}
+
+static void an_interim_answer_is_passed_on(void **state)
+{
+    (void) state;
+    int fd = fixture_connect(&fix);
+    struct client_answer answer;
+    client_put(fd, GET("/hints"));
+    client_read(fd, false, &answer);
+    assert_int_equal(answer.status, 103);
+    client_read(fd, false, &answer);
+    assert_int_equal(answer.status, 200);
+    client_answer_release(&answer);
+    (void) close(fd);
+}
+
+static void a_tunnel_carries_bytes_both_ways_and_is_counted(void **state)
+{
+    (void) state;
+    int fd = fixture_connect(&fix);
+    struct client_answer answer;
+    char back[6] = "";
+    client_put(fd, "GET /upgrade HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\n"
+                   "Upgrade: websocket\r\n\r\n");
+    client_read(fd, false, &answer);
+    assert_int_equal(answer.status, 101);
+    assert_true(settles(&fixture_cluster(&fix, "blue")->tunnels, 1));
+    client_put(fd, "hello");
+    assert_int_equal(recv(fd, back, 5, MSG_WAITALL), 5);
+    assert_string_equal(back, "hello");
+    (void) shutdown(fd, SHUT_WR);
+    assert_true(client_at_end(fd));
+    (void) close(fd);
+    assert_true(settles(&fixture_cluster(&fix, "blue")->tunnels, 0));
+}
+
+static void a_broken_server_is_hidden_or_told_as_502(void **state)
+{
+    (void) state;
+    static const struct {
+        const char *text;
+        int status;
+    } rows[] = {
+        {GET("/garbage"), 502},
+        {GET("/drop"), 502},
+        {GET("/half"), -1},
+        {GET("/reset"), -1},
+    };
+    for (unsigned i = 0; i < XF_COUNT(rows); i++) {
+        int fd = fixture_connect(&fix);
+        assert_int_equal(client_ask(fd, rows[i].text), rows[i].status);
+        (void) close(fd);
+    }
+    struct xf_stats_pair *blue = fixture_pair(&fix, "blue");
+    assert_int_equal(xf_read(&blue->errors[XF_ERROR_RESET]), 2);
+    assert_int_equal(xf_read(&blue->errors[XF_ERROR_TRUNCATED]), 2);
+}
+
+static void a_server_that_closes_silently_fails_no_request(void **state)
+{
+    (void) state;
+    atomic_store(&fix.blue[0].silent_close, true);
+    atomic_store(&fix.blue[1].silent_close, true);
+    int fd = fixture_connect(&fix);
+    for (unsigned i = 0; i < 300; i++) {
+        assert_int_equal(client_ask(fd, GET("/x")), 200);
+    }
+    (void) close(fd);
+}
+
+static void a_dead_server_costs_no_request_while_another_lives(void **state)
+{
+    (void) state;
+    backend_refuse(&fix.blue[0]);
+    int fd = fixture_connect(&fix);
+    for (unsigned i = 0; i < 100; i++) {
+        assert_int_equal(client_ask(fd, "POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n"
+                                        "\r\nhi"),
+                         200);
+    }
+    (void) close(fd);
+    assert_int_equal(atomic_load(&fix.blue[1].posts), 100);
+}
+
+static void a_failing_green_is_rescued_and_charged(void **state)
+{
+    (void) state;
+    atomic_store(&fix.green[0].bad, true);
+    atomic_store(&fix.green[1].bad, true);
+    fixture_route(&fix, XF_ROUTE_CUTOVER, 2500, NULL);
+    int fd = fixture_connect(&fix);
+    for (unsigned i = 0; i < XF_PICK_BLOCK; i++) {
+        assert_int_equal(client_ask(fd, GET("/x")), 200);
+    }
+    struct xf_stats_pair *green = fixture_pair(&fix, "green");
+    assert_true(xf_read(&green->requests) >= 250 && xf_read(&green->requests) <= 251);
+    assert_int_equal(xf_read(&green->errors[XF_ERROR_STATUS]), xf_read(&green->requests));
+    assert_int_equal(xf_read(&green->rescued), xf_read(&green->requests));
+    (void) close(fd);
+}
+
+static void draining_sends_nothing_to_blue_and_closes_its_pool(void **state)
+{
+    (void) state;
+    int fd = fixture_connect(&fix);
+    assert_int_equal(client_ask(fd, GET("/x")), 200);
+    assert_true(settles(&fixture_cluster(&fix, "blue")->pooled, 1));
+    fixture_route(&fix, XF_ROUTE_CUTOVER | XF_ROUTE_DRAINING, 10000, NULL);
+    assert_int_equal(client_ask(fd, GET("/x")), 200);
+    assert_true(settles(&fixture_cluster(&fix, "blue")->pooled, 0));
+    assert_int_equal(xf_read(&fixture_pair(&fix, "green")->requests), 1);
+    (void) close(fd);
+}
+
+static void a_retired_worker_answers_its_clients_and_says_close(void **state)
+{
+    (void) state;
+    int fd = fixture_connect(&fix);
+    assert_int_equal(client_ask(fd, GET("/x")), 200);
+    fixture_send(&fix, XF_CHANNEL_RETIRE, 0);
+    struct client_answer answer;
+    do { /* the message is on its way */
+        client_put(fd, GET("/x"));
+        client_read(fd, false, &answer);
+        assert_int_equal(answer.status, 200);
+        client_answer_release(&answer);
+    } while (strstr(answer.head, "Connection: close\r\n") == NULL);
+    int status = 0;
+    assert_int_equal(waitpid(fix.pid, &status, 0), fix.pid);
+    assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+    (void) close(fd);
+}
+
+#define WORKER_TEST(name) cmocka_unit_test_setup_teardown(name, start_plain, stop)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        WORKER_TEST(a_get_is_answered_and_the_connection_stays),
+        WORKER_TEST(every_framing_of_an_answer_arrives_whole),
+        WORKER_TEST(every_framing_of_a_request_arrives_whole),
+        WORKER_TEST(a_head_that_comes_byte_by_byte_is_understood),
+        WORKER_TEST(pipelined_requests_are_answered_in_order),
+        WORKER_TEST(the_weight_splits_to_within_the_carry),
+        WORKER_TEST(a_head_answer_has_no_body_and_keeps_its_length),
+        WORKER_TEST(a_malformed_request_is_refused_and_nothing_is_forwarded),
+        WORKER_TEST(a_client_that_waits_for_100_continue_gets_it),
+        WORKER_TEST(an_early_answer_reaches_a_client_that_still_sends),
+        WORKER_TEST(an_interim_answer_is_passed_on),
+        WORKER_TEST(a_tunnel_carries_bytes_both_ways_and_is_counted),
+        WORKER_TEST(a_broken_server_is_hidden_or_told_as_502),
+        WORKER_TEST(a_server_that_closes_silently_fails_no_request),
+        WORKER_TEST(a_dead_server_costs_no_request_while_another_lives),
+        WORKER_TEST(a_failing_green_is_rescued_and_charged),
+        WORKER_TEST(draining_sends_nothing_to_blue_and_closes_its_pool),
+        cmocka_unit_test_setup(a_retired_worker_answers_its_clients_and_says_close, start_plain),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
