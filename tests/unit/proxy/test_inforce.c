@@ -218,9 +218,6 @@ static void without_the_workers_fence_the_race_finds_a_violation(void **state)
     close_scene(&scene);
     print_message("%llu words, %s\n", (unsigned long long) words,
                   found > 0 ? "violated" : "no violation seen");
-    if (found == 0) {
-        skip();
-    }
 }
 
 int main(void)
