@@ -21,16 +21,16 @@ enum xf_channel_kind {
     XF_CHANNEL_ACCEPT = 1, /* begin to accept on your own sockets (the route is there) */
     XF_CHANNEL_ADOPT,      /* add the sockets of slot a to your loop as well */
     XF_CHANNEL_RELEASE,    /* event_del the sockets of slot a; never close */
-    XF_CHANNEL_RETIRE,     /* a newer edition accepts: stop accepting, serve what you have, end
-                              at timeouts.shutdown; a: CLOCK_BOOTTIME ms of that moment */
-    XF_CHANNEL_STOP,       /* SIGTERM: as RETIRE, and close idle clients */
+    XF_CHANNEL_RETIRE,     /* a newer edition accepts: stop accepting, close your copies of the
+                              listening sockets, serve what you have, end at timeouts.shutdown;
+                              a: CLOCK_BOOTTIME ms of that moment */
+    XF_CHANNEL_STOP,       /* SIGTERM: as RETIRE, and close idle clients; may come after it */
     XF_CHANNEL_LAMEDUCK,   /* SIGTERM is near: health paths answer 503, all else goes on */
     /* worker -> supervisor */
     XF_CHANNEL_ACCEPTING, /* my sockets are in my loop */
-    /* supervisor -> agent, shifter */
-    XF_CHANNEL_CONFIG, /* a: edition; fds[0]: a sealed memfd with the text of its
-                          configuration.  Comes before each EDITION */
     /* supervisor -> agent */
+    XF_CHANNEL_CONFIG,       /* a: edition; fds[0]: a sealed memfd with the text of its
+                                configuration.  Comes before each EDITION */
     XF_CHANNEL_EDITION,      /* a: edition, b: workers, then c: 1 if from another binary; fds:
                                 control, retired, stats[0..b) */
     XF_CHANNEL_EDITION_OVER, /* a: edition; all its workers are reaped and folded */
@@ -49,9 +49,10 @@ enum xf_channel_kind {
     XF_CHANNEL_REEXEC,  /* an operator asked for it */
     XF_CHANNEL_RELOAD,
     /* supervisor -> logger */
-    XF_CHANNEL_RINGS,      /* a: edition; text: where its lines go; fds: its workers' rings */
+    XF_CHANNEL_RINGS,      /* a: edition, b: rings; text: access_log.path; c: 1 when fds[0] is that
+                              file, opened; then its workers' rings */
     XF_CHANNEL_RINGS_OVER, /* a: edition; its workers are gone: empty the rings, let them go */
-    XF_CHANNEL_REOPEN,     /* a: edition; fds[0]: the file, opened anew, where it is a file */
+    XF_CHANNEL_REOPEN,     /* SIGUSR1; a: edition; fds[0]: its file, opened anew */
     XF_CHANNEL_KINDS
     /* shifter -> supervisor -> agent: none; they have a socket of their own (shifter/bus.h) */
 };
