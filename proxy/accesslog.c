@@ -86,8 +86,7 @@ static void format_combined(struct xf_text *out, const struct xf_access_entry *e
     put_quoted(out, &entry->method);
     xf_text_puts(out, " ");
     put_quoted(out, &entry->target);
-    xf_text_printf(out, " HTTP/1.1\" %u %llu \"", entry->status,
-                   (unsigned long long) entry->bytes);
+    xf_text_printf(out, " HTTP/1.1\" %u %llu \"", entry->status, (unsigned long long) entry->bytes);
     put_quoted(out, &entry->referer);
     xf_text_puts(out, "\" \"");
     put_quoted(out, &entry->agent);

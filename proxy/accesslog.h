@@ -18,7 +18,7 @@
 #include "proxy/fields.h"
 
 struct xf_access_entry {
-    int64_t wall_ms; /* the end */
+    int64_t wall_ms;                                      /* the end */
     const char *service, *cluster, *server, *why, *ended; /* cluster, server, why: NULL for none */
     const char *client;
     struct xf_piece method, target, referer, agent;

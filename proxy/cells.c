@@ -66,8 +66,7 @@ static struct xf_cell_entry *find_entry(struct xf_judged *judged,
 }
 
 /* Whether this is the first time in the step that the key is seen so; always, without a key. */
-static bool first_time(struct xf_judged *judged, const struct xf_judged_terms *terms,
-                       unsigned kind)
+static bool first_time(struct xf_judged *judged, const struct xf_judged_terms *terms, unsigned kind)
 {
     if (!terms->sticky) {
         return true;
@@ -164,8 +163,7 @@ void xf_judged_ended(struct xf_judged *judged, struct xf_judging *judging,
 void xf_judged_tick(struct xf_judged *judged, uint64_t cell, uint64_t now_us)
 {
     while (!xf_list_empty(&judged->waiting)) {
-        struct xf_judging *first =
-            XF_CONTAINER_OF(judged->waiting.next, struct xf_judging, link);
+        struct xf_judging *first = XF_CONTAINER_OF(judged->waiting.next, struct xf_judging, link);
         if (first->slow_at_us > now_us) {
             break;
         }

@@ -87,7 +87,7 @@ struct xf_engine {
     /* Time: refreshed once a turn. */
     bool turn_begun;
     uint64_t now_ms; /* CLOCK_MONOTONIC, coarse */
-    uint64_t cell;      /* of the judge's, at this moment; 0: not worked out in this turn */
+    uint64_t cell;   /* of the judge's, at this moment; 0: not worked out in this turn */
     int64_t wall_second;
     char date[XF_DATE_BYTES];
     struct xf_deadlines deadlines;

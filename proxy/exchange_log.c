@@ -17,14 +17,13 @@
 #define FIELD_BYTES_MAX  512u
 
 static const char *const why_names[XF_WHYS] = {
-    [XF_WHY_WEIGHT] = "weight",       [XF_WHY_STICKY] = "sticky",
-    [XF_WHY_OVERRIDE] = "override",   [XF_WHY_RESCUE] = "rescue",
-    [XF_WHY_FALLBACK] = "only-one-up",
+    [XF_WHY_WEIGHT] = "weight", [XF_WHY_STICKY] = "sticky",        [XF_WHY_OVERRIDE] = "override",
+    [XF_WHY_RESCUE] = "rescue", [XF_WHY_FALLBACK] = "only-one-up",
 };
 
 static const char *const ending_names[] = {
-    [XF_ENDING_DONE] = "done",     [XF_ENDING_CLIENT] = "client", [XF_ENDING_SERVER] = "server",
-    [XF_ENDING_OWN] = "proxy",     [XF_ENDING_CUT] = "cut",
+    [XF_ENDING_DONE] = "done", [XF_ENDING_CLIENT] = "client", [XF_ENDING_SERVER] = "server",
+    [XF_ENDING_OWN] = "proxy", [XF_ENDING_CUT] = "cut",
 };
 
 /* In the buffer: four pieces, each after its length. */
@@ -69,8 +68,8 @@ void xf_exchange_log_begin(struct xf_exchange *exchange, const char *bytes,
         agent = find_field(engine, bytes, request, "user-agent");
     }
     size_t most = METHOD_BYTES_MAX + TARGET_BYTES_MAX + 2 * FIELD_BYTES_MAX;
-    size_t wanted = (size_t) request->method_name.length + request->target.length +
-                    referer.length + agent.length;
+    size_t wanted = (size_t) request->method_name.length + request->target.length + referer.length +
+                    agent.length;
     exchange->line = xf_slab_get(&engine->slab, (wanted < most ? wanted : most) + 16);
     if (exchange->line != NULL) {
         add_piece(exchange->line, bytes + request->method_name.at, request->method_name.length,
