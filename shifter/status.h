@@ -34,8 +34,8 @@ struct xf_status_cluster {
     size_t servers_count;
     uint64_t in_flight, tunnels, pooled;
     uint64_t requests, errors, rescued; /* totals since the proxies started */
-    double rps;         /* over the last seconds; negative or not finite: null */
-    double error_ratio; /* likewise: errors / requests, 0..1 */
+    double rps;                         /* over the last seconds; negative or not finite: null */
+    double error_ratio;                 /* likewise: errors / requests, 0..1 */
     double p50_ms, p99_ms;
 };
 
@@ -58,7 +58,7 @@ struct xf_status_view {
     int weight_actual; /* the lowest weight in force on any live proxy while it rises, the highest
                           while it falls; XF_STATUS_UNKNOWN */
 
-    struct { /* of the present step; unknown: XF_STATUS_UNKNOWN */
+    struct {                  /* of the present step; unknown: XF_STATUS_UNKNOWN */
         int64_t elapsed_ms;   /* hold time counted so far */
         int64_t remaining_ms; /* of the hold, extensions included */
         int64_t eta_ms;       /* wall clock of the end of the plan, when nothing more holds it */
@@ -67,9 +67,9 @@ struct xf_status_view {
     struct { /* what the next step still lacks (judge.h); for `why` */
         bool known;
         bool enough;
-        uint64_t green;      /* green responses of this step */
-        uint64_t missing;    /* clean green responses still needed */
-        int64_t missing_ms;  /* how long these take; XF_STATUS_UNKNOWN: no rate */
+        uint64_t green;     /* green responses of this step */
+        uint64_t missing;   /* clean green responses still needed */
+        int64_t missing_ms; /* how long these take; XF_STATUS_UNKNOWN: no rate */
         const char *sentence;
     } evidence;
 
@@ -107,7 +107,9 @@ struct xf_status_view {
 /* A new reference; NULL without memory. */
 XF_NODISCARD json_t *xf_status_build(const struct xf_status_view *view);
 
-/* `live`, `blue`, `green` or `none`: what `cluster` is to the service now. */
+/* Whether two clusters take part: from preflight until the cutover is over. */
+bool xf_status_in_cutover(const struct xf_document *document);
+/* `live`, `blue` or `green`: what `cluster` is to the service now; NULL: none of these. */
 const char *xf_status_role(const struct xf_document *document, const char *cluster);
 
 #endif

@@ -1,0 +1,266 @@
+/*
+ * admin_verbs.c -- forwards to the leader, and answers status and why itself where none is there.
+ */
+#include "shifter/admin_verbs.h"
+
+#include "shifter/admin_answer.h"
+#include "shifter/agent_forward.h"
+#include "shifter/agent_view.h"
+#include "shifter/json.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define QUESTION_LIMIT_MS 3000
+#define VERB_LIMIT_MS     (10 * 60 * 1000)
+
+static const char *const verbs[] = {"start",  "weight",  "step",   "promote", "back",
+                                    "extend", "approve", "pause",  "resume",  "abort",
+                                    "drain",  "fence",   "forget", "finalize"};
+
+struct waiting { /* a request whose answer is the leader's to give */
+    struct xf_agent *agent;
+    struct xf_admin_exchange *exchange;
+    struct xf_agent_pending *pending;
+    char service[XF_NAME_BYTES];
+    char verb[XF_VERB_BYTES];
+    bool question;
+};
+
+static void waiting_gone(void *context)
+{
+    struct waiting *waiting = context;
+    xf_agent_forward_cancel(waiting->pending);
+    free(waiting);
+}
+
+static bool answer_locally(struct waiting *waiting)
+{
+    json_t *body;
+    if (strcmp(waiting->verb, "status") == 0) {
+        body = xf_agent_view_status(waiting->agent, waiting->service);
+    } else if (strcmp(waiting->verb, "why") == 0) {
+        body = xf_agent_view_why(waiting->agent, waiting->service);
+    } else {
+        return false;
+    }
+    xf_admin_answer_json(waiting->exchange, 200, body);
+    return true;
+}
+
+/* {exit, message} and what the leader added. */
+static json_t *verb_body(const struct xf_message_reply *reply)
+{
+    json_t *body = json_pack("{s:i, s:s}", "exit", reply->exit, "message", reply->message);
+    if (body != NULL && json_is_object(reply->body)) {
+        (void) json_object_update_missing(body, (json_t *) reply->body);
+    }
+    return body;
+}
+
+static void answered(void *context, const struct xf_message_reply *reply, int exit_code,
+                     const char *why)
+{
+    struct waiting *waiting = context;
+    struct xf_admin_exchange *exchange = waiting->exchange;
+    if (reply == NULL && answer_locally(waiting)) {
+        free(waiting);
+        return;
+    }
+    bool question = waiting->question;
+    free(waiting);
+    if (reply == NULL) {
+        xf_admin_answer_error(exchange, exit_code, why);
+    } else if (question && exit_code == 0 && reply->body != NULL) {
+        xf_admin_answer_json(exchange, 200, json_deep_copy(reply->body));
+    } else if (question) { /* the one thing a question can miss is what it asked for */
+        unsigned status = exit_code == 1 ? 404 : xf_admin_status_of(exit_code);
+        xf_admin_answer_text(exchange, status, exit_code, why);
+    } else {
+        xf_admin_answer_json(exchange, xf_admin_status_of(exit_code), verb_body(reply));
+    }
+}
+
+static void forward(struct xf_agent *agent, struct xf_admin_exchange *exchange,
+                    const struct xf_message_command *command, bool question)
+{
+    struct waiting *waiting = calloc(1, sizeof(*waiting));
+    if (waiting != NULL) {
+        *waiting = (struct waiting){.agent = agent, .exchange = exchange, .question = question};
+        memcpy(waiting->service, command->service, sizeof(waiting->service));
+        memcpy(waiting->verb, command->verb, sizeof(waiting->verb));
+        waiting->pending =
+            xf_agent_forward_send(agent->forward, command,
+                                  question ? QUESTION_LIMIT_MS : VERB_LIMIT_MS, answered, waiting);
+    }
+    if (waiting == NULL || waiting->pending == NULL) {
+        free(waiting);
+        xf_admin_answer_error(exchange, 7, "too many commands wait for the leader");
+        return;
+    }
+    xf_admin_on_gone(exchange, waiting_gone, waiting);
+}
+
+/* ---- questions ---- */
+
+/* The number behind `name=` in a query; 0 where it is missing or malformed. */
+static uint64_t query_number(const char *query, const char *name)
+{
+    size_t length = strlen(name);
+    while (*query != '\0') {
+        size_t part = strcspn(query, "&");
+        if (strncmp(query, name, length) == 0 && query[length] == '=') {
+            char text[24];
+            uint64_t value;
+            size_t digits = part - length - 1;
+            if (digits >= sizeof(text)) {
+                return 0;
+            }
+            memcpy(text, query + length + 1, digits);
+            text[digits] = '\0';
+            return xf_parse_uint(text, INT64_MAX, &value) ? value : 0;
+        }
+        query += part + (query[part] == '&' ? 1 : 0);
+    }
+    return 0;
+}
+
+static json_t *question_arguments(const char *what, const char *key, const char *query)
+{
+    if (strcmp(what, "history") == 0) {
+        return json_pack("{s:I, s:I}", "count", (json_int_t) query_number(query, "count"),
+                         "since_ms", (json_int_t) query_number(query, "since_ms"));
+    }
+    return key != NULL ? json_pack("{s:s}", "key", key) : json_object();
+}
+
+bool xf_admin_query(struct xf_agent *agent, struct xf_admin_exchange *exchange, const char *service,
+                    const char *what, const char *key, const char *query)
+{
+    bool local = strcmp(what, "status") == 0 || strcmp(what, "why") == 0;
+    bool known = local || strcmp(what, "history") == 0 || key != NULL;
+    if (!known || strlen(service) >= XF_NAME_BYTES) {
+        return false;
+    }
+    struct xf_message_command command = {0};
+    xf_agent_copy(command.service, sizeof(command.service), service);
+    xf_agent_copy(command.verb, sizeof(command.verb), what);
+    xf_agent_copy(command.actor, sizeof(command.actor), agent->self.name);
+    xf_uuid_make(command.request);
+    struct xf_agent_service *known_service = xf_agent_find(agent, service);
+    if (local && (known_service == NULL || !xf_agent_bus_led(agent, known_service))) {
+        struct waiting here = {.agent = agent, .exchange = exchange};
+        memcpy(here.service, command.service, sizeof(here.service));
+        memcpy(here.verb, command.verb, sizeof(here.verb));
+        return answer_locally(&here);
+    }
+    command.arguments = question_arguments(what, key, query);
+    forward(agent, exchange, &command, true);
+    json_decref(command.arguments);
+    return true;
+}
+
+/* ---- verbs ---- */
+
+static void read_optional_number(struct xf_json *reader, const json_t *body, const char *key,
+                                 bool *ret_set, int64_t *ret)
+{
+    json_t *value = json_object_get(body, key);
+    *ret_set = value != NULL && !json_is_null(value);
+    xf_json_int(reader, body, key, XF_JSON_OPTIONAL, 0, INT64_MAX, ret);
+}
+
+static int read_members(const json_t *body, struct xf_message_command *ret, struct xf_error *err)
+{
+    static const char *const known[] = {"request", "actor",     "reason", "if_generation",
+                                        "if_step", "arguments", NULL};
+    struct xf_json reader = {.what = "request", .err = err};
+    int64_t generation = 0;
+    xf_json_only(&reader, body, known);
+    xf_json_string(&reader, body, "request", XF_JSON_OPTIONAL, ret->request, sizeof(ret->request));
+    xf_json_string(&reader, body, "actor", XF_JSON_OPTIONAL, ret->actor, sizeof(ret->actor));
+    xf_json_string(&reader, body, "reason", XF_JSON_OPTIONAL, ret->reason, sizeof(ret->reason));
+    read_optional_number(&reader, body, "if_generation", &ret->if_generation_set, &generation);
+    read_optional_number(&reader, body, "if_step", &ret->if_step_set, &ret->if_step);
+    ret->if_generation = (uint64_t) generation;
+    const json_t *arguments = xf_json_object(&reader, body, "arguments", XF_JSON_OPTIONAL);
+    if (reader.failed) {
+        err->code = XF_E_USAGE;
+        return -1;
+    }
+    ret->arguments = arguments != NULL ? json_incref((json_t *) arguments) : json_object();
+    return 0;
+}
+
+int xf_admin_read_command(const char *body, size_t length, const char *service, const char *verb,
+                          struct xf_message_command *ret, struct xf_error *err)
+{
+    json_error_t where;
+    struct xf_message_command command = {0};
+    json_t *root =
+        length > 0 ? json_loadb(body, length, JSON_REJECT_DUPLICATES, &where) : json_object();
+    if (!json_is_object(root)) {
+        json_decref(root);
+        return XF_FAIL(err, XF_E_USAGE, "the body is no JSON object: %s",
+                       root == NULL ? where.text : "it is something else");
+    }
+    int result = read_members(root, &command, err);
+    json_decref(root);
+    if (result != 0) {
+        return -1;
+    }
+    xf_agent_copy(command.service, sizeof(command.service), service);
+    xf_agent_copy(command.verb, sizeof(command.verb), verb);
+    *ret = command;
+    return 0;
+}
+
+static bool is_verb(const char *word)
+{
+    for (unsigned i = 0; i < XF_COUNT(verbs); i++) {
+        if (strcmp(verbs[i], word) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void fill_request(const struct xf_agent *agent, const struct xf_admin_request *request,
+                         struct xf_message_command *command)
+{
+    if (command->request[0] == '\0') {
+        xf_agent_copy(command->request, sizeof(command->request), request->idempotency_key);
+    }
+    if (command->request[0] == '\0') {
+        xf_uuid_make(command->request);
+    }
+    if (command->actor[0] == '\0') {
+        (void) snprintf(command->actor, sizeof(command->actor), "uid:%u@%s",
+                        (unsigned) request->uid, agent->self.name);
+    }
+}
+
+bool xf_admin_verb(struct xf_agent *agent, struct xf_admin_exchange *exchange, const char *service,
+                   const char *verb, const struct xf_admin_request *request)
+{
+    if (!is_verb(verb)) {
+        return false;
+    }
+    struct xf_message_command command;
+    struct xf_error err = {0};
+    if (strlen(request->idempotency_key) >= XF_REQUEST_ID_BYTES) {
+        xf_admin_answer_error(exchange, 2, "Idempotency-Key is too long");
+        return true;
+    }
+    if (xf_admin_read_command(request->body, request->body_length, service, verb, &command, &err) !=
+        0) {
+        xf_admin_answer_error(exchange, 2, err.message);
+        return true;
+    }
+    fill_request(agent, request, &command);
+    forward(agent, exchange, &command, false);
+    xf_message_command_release(&command);
+    return true;
+}

@@ -1,0 +1,329 @@
+/*
+ * agent_samples.c -- judge cells from the workers' rings to the leader.
+ *
+ * Every tick the cells that have closed are read again and what was added since the last look is
+ * taken, so that a count which came late is sent once, with its own cell.  A cell with a bad or
+ * slow answer goes at once, clean ones with the heartbeat.  The rings are a stranger's input: a
+ * number outside the last seconds, a weight above 100 % or a count that fell is left out.
+ */
+#include "shifter/agent_state.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define LATE_MS   10u /* a turn of a worker's loop may end a little after the cell's end */
+#define KINDS     5u  /* sent, done, bad, slow, 4xx */
+#define COUNT_MAX (1u << 30)
+
+struct seen_cell {
+    uint64_t number;
+    struct {
+        uint32_t weight; /* plus 1, as in the ring; 0: not seen */
+        uint32_t counts[KINDS][XF_ROLES];
+    } entry[XF_CELL_WEIGHTS];
+};
+
+struct seen_ring { /* of one worker of one edition, for one service */
+    struct seen_ring *next;
+    uint64_t edition;
+    unsigned worker;
+    char service[XF_NAME_BYTES];
+    struct seen_cell cells[XF_CELLS];
+};
+
+struct outbox { /* of one service */
+    struct outbox *next;
+    char service[XF_NAME_BYTES];
+    uint64_t attempt;
+    struct xf_message_cell cells[XF_SAMPLE_CELLS_MAX]; /* by number */
+    size_t count;
+    bool urgent;
+};
+
+struct xf_agent_samples {
+    struct seen_ring *rings;
+    struct outbox *outboxes;
+    uint64_t seq;
+};
+
+struct xf_agent_samples *xf_agent_samples_create(void)
+{
+    return calloc(1, sizeof(struct xf_agent_samples));
+}
+
+void xf_agent_samples_destroy(struct xf_agent_samples *samples)
+{
+    if (samples == NULL) {
+        return;
+    }
+    while (samples->rings != NULL) {
+        struct seen_ring *ring = samples->rings;
+        samples->rings = ring->next;
+        free(ring);
+    }
+    while (samples->outboxes != NULL) {
+        struct outbox *box = samples->outboxes;
+        samples->outboxes = box->next;
+        free(box);
+    }
+    free(samples);
+}
+
+void xf_agent_samples_forget(struct xf_agent *agent, uint64_t edition)
+{
+    struct seen_ring **link = &agent->samples->rings;
+    while (*link != NULL) {
+        struct seen_ring *ring = *link;
+        if (ring->edition == edition) {
+            *link = ring->next;
+            free(ring);
+        } else {
+            link = &ring->next;
+        }
+    }
+}
+
+static struct seen_ring *find_ring(struct xf_agent_samples *samples, uint64_t edition,
+                                   unsigned worker, const char *service)
+{
+    for (struct seen_ring *ring = samples->rings; ring != NULL; ring = ring->next) {
+        if (ring->edition == edition && ring->worker == worker &&
+            strcmp(ring->service, service) == 0) {
+            return ring;
+        }
+    }
+    struct seen_ring *ring = calloc(1, sizeof(*ring));
+    if (ring != NULL) {
+        ring->edition = edition;
+        ring->worker = worker;
+        memcpy(ring->service, service, strnlen(service, XF_NAME_BYTES - 1));
+        ring->next = samples->rings;
+        samples->rings = ring;
+    }
+    return ring;
+}
+
+static struct outbox *find_outbox(struct xf_agent_samples *samples, const char *service)
+{
+    for (struct outbox *box = samples->outboxes; box != NULL; box = box->next) {
+        if (strcmp(box->service, service) == 0) {
+            return box;
+        }
+    }
+    struct outbox *box = calloc(1, sizeof(*box));
+    if (box != NULL) {
+        memcpy(box->service, service, strnlen(service, XF_NAME_BYTES - 1));
+        box->next = samples->outboxes;
+        samples->outboxes = box;
+    }
+    return box;
+}
+
+/* The cell of that number in the order of time, made if it is not there. */
+static struct xf_message_cell *place_cell(struct outbox *box, uint64_t number)
+{
+    size_t at = box->count;
+    while (at > 0 && box->cells[at - 1].number > number) {
+        at--;
+    }
+    if (at > 0 && box->cells[at - 1].number == number) {
+        return &box->cells[at - 1];
+    }
+    if (box->count == XF_SAMPLE_CELLS_MAX) { /* nobody takes them: the oldest goes */
+        if (at == 0) {
+            return NULL;
+        }
+        memmove(&box->cells[0], &box->cells[1], (box->count - 1) * sizeof(box->cells[0]));
+        box->count--;
+        at--;
+    }
+    memmove(&box->cells[at + 1], &box->cells[at], (box->count - at) * sizeof(box->cells[0]));
+    memset(&box->cells[at], 0, sizeof(box->cells[0]));
+    box->cells[at].number = number;
+    box->count++;
+    return &box->cells[at];
+}
+
+static struct xf_message_counts *place_entry(struct xf_message_cell *cell, unsigned weight)
+{
+    unsigned nearest = 0;
+    for (unsigned i = 0; i < cell->entries_count; i++) {
+        unsigned apart = weight > cell->entries[i].weight ? weight - cell->entries[i].weight
+                                                          : cell->entries[i].weight - weight;
+        unsigned best = weight > cell->entries[nearest].weight
+                            ? weight - cell->entries[nearest].weight
+                            : cell->entries[nearest].weight - weight;
+        nearest = apart < best ? i : nearest;
+        if (apart == 0) {
+            return &cell->entries[i].counts;
+        }
+    }
+    if (cell->entries_count == XF_SAMPLE_ENTRIES_MAX) {
+        return &cell->entries[nearest].counts;
+    }
+    cell->entries[cell->entries_count].weight = weight;
+    return &cell->entries[cell->entries_count++].counts;
+}
+
+static void read_entry(const struct xf_cell_entry *entry, uint32_t ret[KINDS][XF_ROLES])
+{
+    const _Atomic uint32_t *kinds[KINDS] = {entry->sent, entry->done, entry->bad, entry->slow,
+                                            entry->bad_4xx};
+    for (unsigned kind = 0; kind < KINDS; kind++) {
+        for (unsigned role = 0; role < XF_ROLES; role++) {
+            ret[kind][role] = atomic_load_explicit(&kinds[kind][role], memory_order_relaxed);
+        }
+    }
+}
+
+/* What one entry gained since it was seen; false: nothing, or nothing to be believed. */
+static bool take_gain(const struct xf_cell_entry *entry, struct seen_cell *seen, unsigned number,
+                      struct xf_message_counts *ret)
+{
+    uint32_t weight = atomic_load_explicit(&entry->weight, memory_order_relaxed);
+    uint32_t now[KINDS][XF_ROLES];
+    uint64_t *sums[KINDS] = {ret->sent, ret->done, ret->bad, ret->slow, ret->bad_4xx};
+    if (weight == 0 || weight > XF_WEIGHT_FULL + 1) {
+        return false;
+    }
+    read_entry(entry, now);
+    if (seen->entry[number].weight != weight) {
+        memset(&seen->entry[number], 0, sizeof(seen->entry[number]));
+        seen->entry[number].weight = weight;
+    }
+    bool any = false;
+    for (unsigned kind = 0; kind < KINDS; kind++) {
+        for (unsigned role = 0; role < XF_ROLES; role++) {
+            uint32_t before = seen->entry[number].counts[kind][role];
+            if (now[kind][role] > before && now[kind][role] < COUNT_MAX) {
+                sums[kind][role] = now[kind][role] - before;
+                seen->entry[number].counts[kind][role] = now[kind][role];
+                any = true;
+            }
+        }
+    }
+    return any;
+}
+
+static void add_counts(struct xf_message_counts *to, const struct xf_message_counts *gain)
+{
+    for (unsigned role = 0; role < XF_ROLES; role++) {
+        to->sent[role] += gain->sent[role];
+        to->done[role] += gain->done[role];
+        to->bad[role] += gain->bad[role];
+        to->slow[role] += gain->slow[role];
+        to->bad_4xx[role] += gain->bad_4xx[role];
+    }
+}
+
+static bool is_trouble(const struct xf_message_counts *gain)
+{
+    return (gain->bad[XF_BLUE] | gain->bad[XF_GREEN] | gain->slow[XF_BLUE] | gain->slow[XF_GREEN] |
+            gain->bad_4xx[XF_BLUE] | gain->bad_4xx[XF_GREEN]) != 0;
+}
+
+static void take_cell(struct outbox *box, const struct xf_cell *cell, struct seen_cell *seen,
+                      uint64_t number)
+{
+    if (seen->number != number) {
+        memset(seen, 0, sizeof(*seen));
+        seen->number = number;
+    }
+    for (unsigned i = 0; i < XF_CELL_WEIGHTS; i++) {
+        struct xf_message_counts gain = {0};
+        if (!take_gain(&cell->entry[i], seen, i, &gain)) {
+            continue;
+        }
+        struct xf_message_cell *to = place_cell(box, number);
+        if (to == NULL) {
+            return;
+        }
+        add_counts(place_entry(to, seen->entry[i].weight - 1), &gain);
+        box->urgent = box->urgent || is_trouble(&gain);
+    }
+}
+
+/* `open` is the number of the cell that has not closed yet. */
+static void take_ring(struct xf_agent_samples *samples, struct outbox *box,
+                      const struct xf_agent_edition *edition, unsigned worker, unsigned service,
+                      uint64_t open)
+{
+    struct seen_ring *ring = find_ring(samples, edition->number, worker, box->service);
+    const struct xf_cell *cells = xf_stats_cells(edition->board->stats[worker], service);
+    for (unsigned i = 0; ring != NULL && i < XF_CELLS; i++) {
+        uint64_t number = atomic_load_explicit(&cells[i].number, memory_order_acquire);
+        if (number >= open || number + XF_CELLS / 2 < open ||
+            atomic_load_explicit(&cells[i].attempt, memory_order_relaxed) !=
+                (uint32_t) box->attempt) {
+            continue;
+        }
+        take_cell(box, &cells[i], &ring->cells[i], number);
+    }
+}
+
+static void send_box(struct xf_agent *agent, struct outbox *box)
+{
+    struct xf_message_samples message = {.proxy = agent->self,
+                                         .seq = agent->samples->seq + 1,
+                                         .attempt = box->attempt,
+                                         .cells = box->cells,
+                                         .cells_count = box->count};
+    memcpy(message.service, box->service, sizeof(message.service));
+    json_t *json = xf_message_samples_make(&message);
+    if (json != NULL && agent->bus != NULL && xf_bus_send(agent->bus, json)) {
+        agent->samples->seq++;
+        box->count = 0;
+        box->urgent = false;
+    }
+    json_decref(json);
+}
+
+static bool is_judged(const struct xf_agent_service *service)
+{
+    return service->document != NULL && service->document->state >= XF_CUTOVER_PREFLIGHT &&
+           service->document->state <= XF_CUTOVER_FINALIZING;
+}
+
+static void tick_service(struct xf_agent *agent, struct xf_agent_service *service, uint64_t open,
+                         bool all)
+{
+    struct outbox *box = find_outbox(agent->samples, service->name);
+    if (box == NULL) {
+        return;
+    }
+    if (box->attempt != service->document->attempts) {
+        box->attempt = service->document->attempts;
+        box->count = 0;
+    }
+    for (unsigned i = 0; i < agent->editions_count; i++) {
+        const struct xf_agent_edition *edition = agent->editions[i];
+        int place = xf_config_find_service(edition->config, service->name);
+        for (unsigned w = 0; place >= 0 && !edition->refused && w < edition->board->workers; w++) {
+            take_ring(agent->samples, box, edition, w, (unsigned) place, open);
+        }
+    }
+    if (box->count > 0 && (all || box->urgent || box->count > XF_SAMPLE_CELLS_MAX / 2)) {
+        send_box(agent, box);
+    }
+}
+
+void xf_agent_samples_tick(struct xf_agent *agent, bool all)
+{
+    if (!agent->clock_offset_known) {
+        return;
+    }
+    int64_t store_ms =
+        (agent->clock->boottime_ns(agent->clock->context) / 1000 + agent->clock_offset_us) / 1000;
+    if (store_ms < (int64_t) LATE_MS) {
+        return;
+    }
+    if (agent->samples->seq == 0) { /* larger than any of an agent before this one of this boot */
+        agent->samples->seq = (uint64_t) xf_clock_boottime_ms(agent->clock) * 1000u;
+    }
+    uint64_t open = (uint64_t) (store_ms - LATE_MS) / XF_CELL_MS;
+    for (unsigned i = 0; i < agent->services_count; i++) {
+        if (is_judged(&agent->services[i])) {
+            tick_service(agent, &agent->services[i], open, all);
+        }
+    }
+}

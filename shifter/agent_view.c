@@ -1,0 +1,224 @@
+/*
+ * agent_view.c -- fills the views of status and metrics from the agent's own state.
+ */
+#include "shifter/agent_view.h"
+
+#include "shifter/agent_checks.h"
+#include "shifter/agent_rates.h"
+#include "shifter/metrics.h"
+#include "shifter/why.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct memory { /* what a status view points into */
+    struct xf_status_cluster clusters[XF_SERVICE_CLUSTERS_MAX];
+    struct xf_status_server *servers;
+    char (*reasons)[XF_WHY_DOWN_BYTES];
+    struct xf_status_proxy proxy;
+};
+
+static void release_memory(struct memory *memory)
+{
+    free(memory->servers);
+    free(memory->reasons);
+}
+
+static unsigned count_servers(const struct xf_config *config,
+                              const struct xf_config_service *service)
+{
+    unsigned count = 0;
+    for (unsigned i = 0; i < service->clusters_count; i++) {
+        count += config->clusters[service->clusters[i]].servers_count;
+    }
+    return count;
+}
+
+static void view_servers(const struct xf_agent *agent, const struct xf_config_cluster *cluster,
+                         struct memory *memory, unsigned first, struct xf_status_cluster *ret)
+{
+    ret->servers = &memory->servers[first];
+    ret->servers_count = cluster->servers_count;
+    for (unsigned i = 0; i < cluster->servers_count; i++) {
+        unsigned number = cluster->first_server + i;
+        struct xf_status_server *server = &memory->servers[first + i];
+        char *reason = memory->reasons[first + i];
+        server->address = cluster->servers[i].endpoint.text;
+        server->up = xf_agent_checks_up(agent, number, reason, XF_WHY_DOWN_BYTES);
+        server->reason = reason[0] != '\0' ? reason : NULL;
+        server->in_flight = agent->totals.servers[number].in_flight;
+    }
+}
+
+static void view_cluster(const struct xf_agent *agent, const struct xf_config_service *service,
+                         unsigned position, struct xf_status_cluster *ret)
+{
+    unsigned number = service->clusters[position];
+    const struct xf_totals_cluster *gauges = &agent->totals.clusters[number];
+    const struct xf_totals_pair *pair = &agent->totals.pairs[service->first_pair + position];
+    struct xf_agent_rate rate;
+    xf_agent_rates_read(agent->rates, agent->config, &agent->totals, xf_agent_now_ms(agent), number,
+                        &rate);
+    ret->name = agent->config->clusters[number].name;
+    ret->in_flight = gauges->in_flight;
+    ret->tunnels = gauges->tunnels;
+    ret->pooled = gauges->pooled;
+    ret->requests = pair->requests;
+    ret->errors = xf_totals_errors(pair);
+    ret->rescued = pair->rescued;
+    ret->rps = rate.rps;
+    ret->error_ratio = rate.error_ratio;
+    ret->p50_ms = rate.p50_ms;
+    ret->p99_ms = rate.p99_ms;
+}
+
+/* What this host knows of the store: only whether its leader speaks. */
+static void view_store(const struct xf_agent *agent, const struct xf_agent_service *service,
+                       struct xf_status_view *ret)
+{
+    bool sqlite = agent->config->store.kind == XF_STORE_SQLITE;
+    ret->store.kind = sqlite ? "sqlite" : "redis";
+    ret->store.scope = sqlite ? "this host" : "fleet";
+    ret->store.ok = xf_agent_bus_led(agent, service);
+    ret->store.since_ms = agent->bus_changed_ms;
+    ret->store.stale_s = service->confirmed_ms > 0
+                             ? fmax(0.0, (double) (ret->wall_ms - service->confirmed_ms) / 1000.0)
+                             : -1.0;
+}
+
+static void view_proxy(const struct xf_agent *agent, const struct xf_agent_service *service,
+                       struct xf_status_proxy *ret)
+{
+    *ret = (struct xf_status_proxy){.name = agent->self.name,
+                                    .id = agent->self.id,
+                                    .version_known = service->routed,
+                                    .version = service->written,
+                                    .in_force = xf_agent_routes_in_force(agent, service)};
+}
+
+static int view_service(struct xf_agent *agent, unsigned place, struct memory *memory,
+                        struct xf_status_view *ret)
+{
+    const struct xf_config_service *entry = &agent->config->services[place];
+    const struct xf_agent_service *service = &agent->services[place];
+    unsigned servers = count_servers(agent->config, entry);
+    memory->servers = calloc(servers + 1, sizeof(memory->servers[0]));
+    memory->reasons = calloc(servers + 1, sizeof(memory->reasons[0]));
+    if (memory->servers == NULL || memory->reasons == NULL) {
+        return -1;
+    }
+    *ret = (struct xf_status_view){.service = service->name,
+                                   .document = service->document,
+                                   .version = service->version,
+                                   .wall_ms = xf_clock_wall_ms(agent->clock),
+                                   .weight_actual =
+                                       service->routed ? (int) service->weight : XF_STATUS_UNKNOWN,
+                                   .clusters = memory->clusters,
+                                   .clusters_count = entry->clusters_count,
+                                   .proxies = &memory->proxy,
+                                   .proxies_count = 1};
+    ret->step.elapsed_ms = service->progress.step_elapsed_ms;
+    ret->step.remaining_ms = service->progress.step_remaining_ms;
+    ret->step.eta_ms = XF_STATUS_UNKNOWN;
+    if (service->leader_heard_ms == 0) {
+        ret->step.elapsed_ms = ret->step.remaining_ms = XF_STATUS_UNKNOWN;
+    }
+    ret->config.digest = agent->config->digest;
+    ret->config.reload_ok = agent->reload_ok;
+    ret->config.error = agent->reload_error;
+    view_store(agent, service, ret);
+    view_proxy(agent, service, &memory->proxy);
+    unsigned first = 0;
+    for (unsigned i = 0; i < entry->clusters_count; i++) {
+        const struct xf_config_cluster *cluster = &agent->config->clusters[entry->clusters[i]];
+        view_cluster(agent, entry, i, &memory->clusters[i]);
+        view_servers(agent, cluster, memory, first, &memory->clusters[i]);
+        first += cluster->servers_count;
+    }
+    return 0;
+}
+
+static json_t *build(struct xf_agent *agent, const char *service,
+                     json_t *(*builder)(const struct xf_status_view *view))
+{
+    int place = xf_config_find_service(agent->config, service);
+    XF_ASSERT(place >= 0);
+    struct memory memory = {0};
+    struct xf_status_view view;
+    json_t *ret = NULL;
+    if (view_service(agent, (unsigned) place, &memory, &view) == 0) {
+        ret = builder(&view);
+    }
+    release_memory(&memory);
+    return ret;
+}
+
+json_t *xf_agent_view_status(struct xf_agent *agent, const char *service)
+{
+    return build(agent, service, xf_status_build);
+}
+
+json_t *xf_agent_view_why(struct xf_agent *agent, const char *service)
+{
+    return build(agent, service, xf_why_build);
+}
+
+/* ---- metrics ---- */
+
+static void metric_service(const struct xf_agent *agent, unsigned place,
+                           struct xf_metrics_service *ret)
+{
+    const struct xf_agent_service *service = &agent->services[place];
+    int64_t now_ms = xf_clock_wall_ms(agent->clock);
+    *ret = (struct xf_metrics_service){
+        .name = service->name,
+        .document = service->document,
+        .version = service->version,
+        .routed = service->routed,
+        .weight = service->weight,
+        .in_force = xf_agent_routes_in_force(agent, service),
+        .led = xf_agent_bus_led(agent, service),
+        .fork = service->fork,
+        .stale = service->source == XF_AGENT_SNAPSHOT || service->source == XF_AGENT_ASSUMED,
+        .lag_s = service->confirmed_ms > 0
+                     ? fmax(0.0, (double) (now_ms - service->confirmed_ms) / 1000.0)
+                     : NAN};
+}
+
+static void metric_servers(const struct xf_agent *agent, bool *up)
+{
+    for (unsigned i = 0; i < agent->config->servers_count; i++) {
+        char reason[XF_WHY_DOWN_BYTES];
+        up[i] = xf_agent_checks_up(agent, i, reason, sizeof(reason));
+    }
+}
+
+char *xf_agent_view_metrics(struct xf_agent *agent, size_t *ret_length)
+{
+    struct xf_metrics_service *services = calloc(agent->services_count + 1, sizeof(services[0]));
+    bool *up = calloc(agent->config->servers_count + 1, sizeof(up[0]));
+    char *text = NULL;
+    if (services != NULL && up != NULL) {
+        unsigned count = 0;
+        for (unsigned i = 0; i < agent->services_count; i++) {
+            if (agent->config->services[i].follows < 0) {
+                metric_service(agent, i, &services[count++]);
+            }
+        }
+        metric_servers(agent, up);
+        struct xf_metrics_view view = {.config = agent->config,
+                                       .totals = &agent->totals,
+                                       .services = services,
+                                       .services_count = count,
+                                       .server_up = up,
+                                       .editions = agent->editions_count,
+                                       .bus_up = agent->bus_up,
+                                       .reload_ok = agent->reload_ok,
+                                       .snapshot_ok = xf_snapshot_writer_ok(agent->writer, NULL)};
+        text = xf_metrics_write(&view, ret_length);
+    }
+    free(services);
+    free(up);
+    return text;
+}

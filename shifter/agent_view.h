@@ -1,0 +1,16 @@
+/*
+ * agent_view.h -- what this host alone can say: status and why without a leader, and metrics.
+ */
+#ifndef XF_SHIFTER_AGENT_VIEW_H
+#define XF_SHIFTER_AGENT_VIEW_H
+
+#include "shifter/agent_state.h"
+
+/* New references; NULL without memory.  `leader` is null in them and store.stale_s is set. */
+XF_NODISCARD json_t *xf_agent_view_status(struct xf_agent *agent, const char *service);
+XF_NODISCARD json_t *xf_agent_view_why(struct xf_agent *agent, const char *service);
+
+/* Prometheus' text; the caller frees it. */
+XF_NODISCARD char *xf_agent_view_metrics(struct xf_agent *agent, size_t *ret_length);
+
+#endif
