@@ -109,6 +109,7 @@ struct xf_document {
     unsigned pauses_count;
     unsigned fall_from;              /* `abort --over`: the weight at which the fall began */
     int64_t fall_ms;                 /* its length; 0: at once */
+    bool deadline_passed;            /* it has acted; it does so once */
     char revoked_by[XF_ACTOR_BYTES]; /* `abort --force` in safe: who; empty: nobody */
     struct {
         char cutover[XF_CUTOVER_ID_BYTES];

@@ -76,6 +76,7 @@ static void put_cutover(json_t *root, const struct xf_document *document, bool *
     xf_json_put_int(root, "fall_from", document->fall_from, ok);
     xf_json_put_int(root, "fall_ms", document->fall_ms, ok);
     xf_json_put_bool(root, "retreated", document->retreated, ok);
+    xf_json_put_bool(root, "deadline_passed", document->deadline_passed, ok);
     xf_json_put_int(root, "verdict_attempt", document->verdict_attempt, ok);
     xf_json_put_int(root, "resumes_left", document->resumes_left, ok);
     xf_json_put_int(root, "started_ms", document->started_ms, ok);
@@ -196,6 +197,7 @@ static void read_cutover(struct xf_json *reader, const json_t *root, struct xf_d
                      &document->fall_from);
     xf_json_int(reader, root, "fall_ms", XF_JSON_OPTIONAL, 0, INT64_MAX / 4, &document->fall_ms);
     xf_json_bool(reader, root, "retreated", XF_JSON_NEEDED, &document->retreated);
+    xf_json_bool(reader, root, "deadline_passed", XF_JSON_OPTIONAL, &document->deadline_passed);
     xf_json_unsigned(reader, root, "verdict_attempt", XF_JSON_NEEDED, INT32_MAX,
                      &document->verdict_attempt);
     xf_json_unsigned(reader, root, "resumes_left", XF_JSON_NEEDED, INT32_MAX,

@@ -1,0 +1,102 @@
+/*
+ * control.h -- what decides: a document and what is known now, to a new document and why.
+ *
+ * Pure: no clock, no store, no bus; chance (the seed) is handed in.  The controller gathers the
+ * facts, calls one of the two functions, and writes what they decide; the simulation drives the
+ * very same code.  One decision is one change: a generation (a ramp's or fall's move: a revision),
+ * one log entry.
+ *
+ *     command --> xf_control_command --+
+ *                                      +--> decision: new document, log entry | refusal
+ *     tick ----> xf_control_tick ------+
+ *
+ * Rules that hold throughout (DESIGN.md section 16): nothing here raises the weight by itself
+ * while the hold set is not empty; no verdict raises it; `safe` needs every condition of the
+ * invariant 4 at that moment.
+ */
+#ifndef XF_SHIFTER_CONTROL_H
+#define XF_SHIFTER_CONTROL_H
+
+#include "config/base/version.h"
+#include "config/config.h"
+#include "shifter/bus_message.h"
+#include "shifter/document.h"
+#include "shifter/judge.h"
+#include "shifter/schedule.h"
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+/* The proxies of the roster, as far as they matter to one service and one version of it. */
+struct xf_fleet {
+    unsigned members;
+    unsigned silent; /* of them: not heard of for 3 s */
+    bool in_force;   /* there are members, none is silent, each has exactly this version in force
+                        and no override */
+    char lagging[XF_SENTENCE_BYTES]; /* names, with commas; empty: none */
+    char silent_names[XF_SENTENCE_BYTES];
+    int64_t blue_quiet_ms; /* the least over all members; -1: blue is not quiet somewhere */
+    char blue_busy[XF_SENTENCE_BYTES]; /* who still has what on blue, in words; empty: nobody */
+    bool blue_up;                      /* every live member sees a server of it that is up */
+    bool green_up; /* likewise; of a `start`: of the cluster that is to be green */
+    char digests_differ[XF_SENTENCE_BYTES]; /* proxies whose clusters are configured otherwise */
+};
+
+struct xf_facts {
+    int64_t wall_ms;
+    int64_t boot_ms;
+    bool store_ok;
+    uint64_t seed; /* random, for a new cutover's sticky hash */
+    const struct xf_config *config;
+    struct xf_fleet fleet;
+    const char *in_use_by;    /* another service whose route names blue; NULL: none */
+    const char *signalled_by; /* of a `start`: a service whose cutover has signalled that cluster
+                                 and is not finalized; NULL: none */
+    /* The judge's view, and which judgement it belongs to: of another one it is not looked at. */
+    bool judged;
+    uint64_t judge_attempt; /* the document's `attempts` */
+    unsigned judge_verdict_attempt;
+    uint64_t judge_step_entry;
+    unsigned standing;                                       /* bits 1 << enum xf_judge_rule */
+    struct xf_judge_verdict verdicts[XF_JUDGE_EVIDENCE + 1]; /* of those that stand */
+    struct xf_judge_evidence evidence;
+    uint64_t tau_us;   /* blue's p99 now; 0: too few responses */
+    unsigned accepted; /* the largest sequence of the signal that every receiver accepted */
+};
+
+struct xf_decision {
+    struct xf_document *document; /* NULL: nothing changes; the caller owns it */
+    bool revision;                /* the change takes a revision, not a generation */
+    json_t *entry;                /* of the log; the caller owns it */
+    bool known;                   /* a request that was answered before: this is its answer */
+    int exit_code;                /* of a command: DESIGN.md section 13 */
+    char message[XF_SENTENCE_BYTES];
+};
+void xf_decision_release(struct xf_decision *decision);
+
+/* Decides on one verb.  `plan` is what a `start` brings (taken over by a new document, else left
+ * to the caller); NULL for other verbs.  *ret is filled whole. */
+void xf_control_command(const struct xf_document *document, const struct xf_version *version,
+                        const struct xf_progress *progress,
+                        const struct xf_message_command *command, struct xf_plan **plan,
+                        const struct xf_facts *facts, struct xf_decision *ret);
+
+/* Looks whether anything is to happen by itself: at most one change.  `progress` must have been
+ * ticked with these facts. */
+void xf_control_tick(const struct xf_document *document, const struct xf_progress *progress,
+                     const struct xf_facts *facts, struct xf_decision *ret);
+
+/* Whether time counts now: see schedule.h. */
+bool xf_control_counts(const struct xf_document *document, const struct xf_facts *facts);
+
+/* Blue's drain as it applies: the plan's, else the configuration's. */
+const struct xf_config_drain *xf_control_drain(const struct xf_document *document,
+                                               const struct xf_config *config);
+
+/* What keeps `draining` from becoming `safe`, in words; returns how many were written. */
+#define XF_BLOCKERS_MAX 8u
+size_t xf_control_blockers(const struct xf_document *document, const struct xf_facts *facts,
+                           char ret[XF_BLOCKERS_MAX][XF_SENTENCE_BYTES]);
+
+#endif

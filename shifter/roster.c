@@ -1,0 +1,292 @@
+/*
+ * roster.c -- members and what each confirmed; see roster.h.
+ */
+#include "shifter/roster.h"
+
+#include "shifter/roster_traffic.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct xf_roster {
+    const struct xf_config *config;
+    struct xf_member *members;
+    unsigned count, capacity;
+    struct xf_roster_traffic traffic;
+};
+
+struct xf_roster *xf_roster_create(const struct xf_config *config)
+{
+    struct xf_roster *roster = calloc(1, sizeof(*roster));
+    if (roster == NULL) {
+        return NULL;
+    }
+    roster->config = config;
+    if (!xf_roster_traffic_init(&roster->traffic, config)) {
+        xf_roster_destroy(roster);
+        return NULL;
+    }
+    return roster;
+}
+
+void xf_roster_destroy(struct xf_roster *roster)
+{
+    if (roster == NULL) {
+        return;
+    }
+    for (unsigned i = 0; i < roster->count; i++) {
+        xf_message_heartbeat_release(&roster->members[i].heartbeat);
+    }
+    free(roster->members);
+    xf_roster_traffic_release(&roster->traffic);
+    free(roster);
+}
+
+static struct xf_member *find(const struct xf_roster *roster, const char *proxy)
+{
+    for (unsigned i = 0; i < roster->count; i++) {
+        struct xf_member *member = &roster->members[i];
+        if (strcmp(member->heartbeat.proxy.id, proxy) == 0 ||
+            strcmp(member->heartbeat.proxy.name, proxy) == 0) {
+            return member;
+        }
+    }
+    return NULL;
+}
+
+static struct xf_member *find_id(const struct xf_roster *roster, const char *id)
+{
+    for (unsigned i = 0; i < roster->count; i++) {
+        if (strcmp(roster->members[i].heartbeat.proxy.id, id) == 0) {
+            return &roster->members[i];
+        }
+    }
+    return NULL;
+}
+
+static struct xf_member *add(struct xf_roster *roster)
+{
+    if (roster->count == roster->capacity) {
+        unsigned capacity = roster->capacity == 0 ? 4 : roster->capacity * 2;
+        struct xf_member *members = capacity <= XF_PROXIES_MAX
+                                        ? realloc(roster->members, capacity * sizeof(*members))
+                                        : NULL;
+        if (members == NULL) {
+            return NULL;
+        }
+        roster->members = members;
+        roster->capacity = capacity;
+    }
+    struct xf_member *member = &roster->members[roster->count++];
+    *member = (struct xf_member){0};
+    return member;
+}
+
+static void take_out(struct xf_roster *roster, struct xf_member *member)
+{
+    xf_message_heartbeat_release(&member->heartbeat);
+    unsigned index = (unsigned) (member - roster->members);
+    memmove(member, member + 1, (roster->count - index - 1) * sizeof(*member));
+    roster->count--;
+}
+
+bool xf_roster_heartbeat(struct xf_roster *roster, struct xf_message_heartbeat *heartbeat,
+                         int64_t now_ms)
+{
+    struct xf_member *member = find_id(roster, heartbeat->proxy.id);
+    if (heartbeat->left) {
+        if (member != NULL) {
+            take_out(roster, member);
+        }
+        xf_message_heartbeat_release(heartbeat);
+        return true;
+    }
+    bool fresh = member == NULL;
+    if (fresh) {
+        member = add(roster);
+    }
+    if (member == NULL) {
+        xf_message_heartbeat_release(heartbeat);
+        return false;
+    }
+    bool same_boot = !fresh && strcmp(member->heartbeat.proxy.boot, heartbeat->proxy.boot) == 0;
+    member->twice = !fresh && !same_boot && !xf_member_silent(member, now_ms);
+    xf_roster_traffic_add(&roster->traffic, same_boot ? &member->heartbeat : NULL, heartbeat,
+                          now_ms);
+    xf_message_heartbeat_release(&member->heartbeat);
+    member->heartbeat = *heartbeat;
+    member->seen_ms = now_ms;
+    *heartbeat = (struct xf_message_heartbeat){0};
+    return true;
+}
+
+bool xf_roster_forget(struct xf_roster *roster, const char *proxy, int64_t now_ms)
+{
+    struct xf_member *member = find(roster, proxy);
+    if (member == NULL || !xf_member_silent(member, now_ms)) {
+        return false;
+    }
+    take_out(roster, member);
+    return true;
+}
+
+unsigned xf_roster_count(const struct xf_roster *roster)
+{
+    return roster->count;
+}
+
+const struct xf_member *xf_roster_member(const struct xf_roster *roster, unsigned index)
+{
+    return &roster->members[index];
+}
+
+bool xf_member_silent(const struct xf_member *member, int64_t now_ms)
+{
+    return now_ms - member->seen_ms > XF_SILENT_MS;
+}
+
+const struct xf_message_service *xf_member_service(const struct xf_member *member,
+                                                   const char *service)
+{
+    for (size_t i = 0; i < member->heartbeat.services_count; i++) {
+        if (strcmp(member->heartbeat.services[i].name, service) == 0) {
+            return &member->heartbeat.services[i];
+        }
+    }
+    return NULL;
+}
+
+const struct xf_message_cluster *xf_member_cluster(const struct xf_member *member,
+                                                   const char *cluster)
+{
+    for (size_t i = 0; i < member->heartbeat.clusters_count; i++) {
+        if (strcmp(member->heartbeat.clusters[i].name, cluster) == 0) {
+            return &member->heartbeat.clusters[i];
+        }
+    }
+    return NULL;
+}
+
+static void append(char names[XF_SENTENCE_BYTES], const char *name)
+{
+    size_t length = strlen(names);
+    if (length + strlen(name) + 6 < XF_SENTENCE_BYTES) {
+        (void) snprintf(names + length, XF_SENTENCE_BYTES - length, "%s%s", length > 0 ? ", " : "",
+                        name);
+    } else if (length > 3 && strcmp(names + length - 3, "...") != 0) {
+        (void) snprintf(names + length, XF_SENTENCE_BYTES - length, "...");
+    }
+}
+
+static void look_at_blue(const struct xf_member *member, const char *blue, struct xf_fleet *ret)
+{
+    const struct xf_message_cluster *cluster = xf_member_cluster(member, blue);
+    int64_t quiet_ms = cluster != NULL ? cluster->quiet_ms : -1;
+    if (quiet_ms < 0 && ret->blue_busy[0] == '\0') {
+        if (cluster == NULL) {
+            (void) snprintf(ret->blue_busy, sizeof(ret->blue_busy), "%s does not report on %s",
+                            member->heartbeat.proxy.name, blue);
+        } else {
+            (void) snprintf(
+                ret->blue_busy, sizeof(ret->blue_busy),
+                "%s: %s has %llu in flight, %llu tunnels, %llu pooled",
+                member->heartbeat.proxy.name, blue, (unsigned long long) cluster->in_flight,
+                (unsigned long long) cluster->tunnels, (unsigned long long) cluster->pooled);
+        }
+    }
+    if (quiet_ms < ret->blue_quiet_ms) {
+        ret->blue_quiet_ms = quiet_ms;
+    }
+}
+
+static bool is_up(const struct xf_member *member, const char *name)
+{
+    const struct xf_message_cluster *cluster = xf_member_cluster(member, name);
+    for (size_t i = 0; cluster != NULL && i < cluster->servers_count; i++) {
+        if (cluster->servers[i].up) {
+            return true;
+        }
+    }
+    return false;
+}
+
+void xf_roster_fleet(const struct xf_roster *roster, const struct xf_roster_question *question,
+                     struct xf_fleet *ret)
+{
+    *ret = (struct xf_fleet){.members = roster->count,
+                             .in_force = roster->count > 0,
+                             .blue_quiet_ms = roster->count > 0 ? INT64_MAX : -1,
+                             .blue_up = roster->count > 0,
+                             .green_up = roster->count > 0};
+    for (unsigned i = 0; i < roster->count; i++) {
+        const struct xf_member *member = &roster->members[i];
+        const struct xf_message_service *service = xf_member_service(member, question->service);
+        const char *name = member->heartbeat.proxy.name;
+        if (xf_member_silent(member, question->now_ms)) {
+            ret->silent++;
+            append(ret->silent_names, name);
+        } else if (service == NULL || member->twice || service->override_on || !service->in_force ||
+                   xf_version_compare(&service->version, &question->version) != 0 ||
+                   strcmp(service->write_id, question->write_id) != 0) {
+            ret->in_force = false;
+            append(ret->lagging, name);
+        }
+        if (question->blue[0] != '\0') {
+            look_at_blue(member, question->blue, ret);
+            ret->blue_up = ret->blue_up && is_up(member, question->blue);
+        }
+        ret->green_up = ret->green_up && is_up(member, question->green);
+        if (member->heartbeat.config_digest[0] != '\0' &&
+            strcmp(member->heartbeat.config_digest, roster->config->digest) != 0) {
+            append(ret->digests_differ, name);
+        }
+    }
+    ret->in_force = ret->in_force && ret->silent == 0;
+}
+
+bool xf_roster_reached(const struct xf_roster *roster, const struct xf_roster_question *question,
+                       char ret_lagging[XF_SENTENCE_BYTES], char ret_silent[XF_SENTENCE_BYTES])
+{
+    unsigned live = 0;
+    ret_lagging[0] = '\0';
+    ret_silent[0] = '\0';
+    for (unsigned i = 0; i < roster->count; i++) {
+        const struct xf_member *member = &roster->members[i];
+        const struct xf_message_service *service = xf_member_service(member, question->service);
+        if (xf_member_silent(member, question->now_ms)) {
+            append(ret_silent, member->heartbeat.proxy.name);
+            continue;
+        }
+        live++;
+        if (service == NULL || !service->in_force ||
+            xf_version_compare(&service->version, &question->version) < 0) {
+            append(ret_lagging, member->heartbeat.proxy.name);
+        }
+    }
+    return live > 0 && ret_lagging[0] == '\0';
+}
+
+void xf_roster_traffic(const struct xf_roster *roster, const char *service, const char *cluster,
+                       int64_t now_ms, struct xf_traffic *ret)
+{
+    *ret = (struct xf_traffic){.rps = -1, .error_ratio = -1};
+    for (unsigned i = 0; i < roster->count; i++) {
+        const struct xf_member *member = &roster->members[i];
+        const struct xf_message_cluster *gauges = xf_member_cluster(member, cluster);
+        const struct xf_message_service *pairs = xf_member_service(member, service);
+        if (gauges != NULL) {
+            ret->in_flight += gauges->in_flight;
+            ret->tunnels += gauges->tunnels;
+            ret->pooled += gauges->pooled;
+        }
+        for (size_t j = 0; pairs != NULL && j < pairs->pairs_count; j++) {
+            if (strcmp(pairs->pairs[j].cluster, cluster) == 0) {
+                ret->requests += pairs->pairs[j].requests;
+                ret->errors += pairs->pairs[j].errors;
+                ret->rescued += pairs->pairs[j].rescued;
+            }
+        }
+    }
+    xf_roster_traffic_rates(&roster->traffic, service, cluster, now_ms, ret);
+}

@@ -1,0 +1,70 @@
+/*
+ * roster.h -- the proxies that must agree: who they are, what each confirmed, how long it is
+ * silent, and what the fleet's traffic looks like.
+ *
+ * Fed with heartbeats; keeps the newest of each member.  A member leaves by its own word (`left`)
+ * or is forgotten by an operator; silence never removes it.  Time is CLOCK_BOOTTIME as handed in.
+ */
+#ifndef XF_SHIFTER_ROSTER_H
+#define XF_SHIFTER_ROSTER_H
+
+#include "config/config.h"
+#include "shifter/bus_message.h"
+#include "shifter/control.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#define XF_SILENT_MS 3000 /* a member not heard of for longer is silent */
+
+struct xf_roster;
+
+struct xf_member {
+    struct xf_message_heartbeat heartbeat; /* the newest */
+    int64_t seen_ms;
+    bool twice; /* its id speaks with two live boots */
+};
+
+XF_NODISCARD struct xf_roster *xf_roster_create(const struct xf_config *config);
+void xf_roster_destroy(struct xf_roster *roster); /* accepts NULL */
+
+/* Takes the heartbeat over (it is zeroed).  False: there are XF_PROXIES_MAX members already. */
+bool xf_roster_heartbeat(struct xf_roster *roster, struct xf_message_heartbeat *heartbeat,
+                         int64_t now_ms);
+/* By name or id; false: unknown, or not silent. */
+bool xf_roster_forget(struct xf_roster *roster, const char *proxy, int64_t now_ms);
+
+unsigned xf_roster_count(const struct xf_roster *roster);
+const struct xf_member *xf_roster_member(const struct xf_roster *roster, unsigned index);
+bool xf_member_silent(const struct xf_member *member, int64_t now_ms);
+const struct xf_message_service *xf_member_service(const struct xf_member *member,
+                                                   const char *service);
+const struct xf_message_cluster *xf_member_cluster(const struct xf_member *member,
+                                                   const char *cluster);
+
+struct xf_roster_question {
+    const char *service;
+    struct xf_version version;
+    const char *write_id;
+    const char *blue, *green; /* empty: none */
+    int64_t now_ms;
+};
+/* What matters to one service and one version of it. */
+void xf_roster_fleet(const struct xf_roster *roster, const struct xf_roster_question *question,
+                     struct xf_fleet *ret);
+/* Whether every live member has `version` or a later one in force; names those that have not,
+ * and the silent ones. */
+bool xf_roster_reached(const struct xf_roster *roster, const struct xf_roster_question *question,
+                       char ret_lagging[XF_SENTENCE_BYTES], char ret_silent[XF_SENTENCE_BYTES]);
+
+/* Numbers of one cluster of one service over all members. */
+struct xf_traffic {
+    uint64_t requests, errors, rescued; /* totals of the members' boots */
+    double rps, error_ratio;            /* over the last seconds; negative: none */
+    uint64_t in_flight, tunnels, pooled;
+    uint64_t latency[XF_HISTOGRAM_BUCKETS]; /* of the last half to whole minute */
+};
+void xf_roster_traffic(const struct xf_roster *roster, const char *service, const char *cluster,
+                       int64_t now_ms, struct xf_traffic *ret);
+
+#endif
