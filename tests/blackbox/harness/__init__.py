@@ -1,0 +1,1 @@
+"""What the black-box tests share: the proxy as a process, servers behind it, clients before it."""
