@@ -17,6 +17,7 @@
 enum xf_deadline_kind {
     XF_DEADLINE_IDLE,          /* a client between requests */
     XF_DEADLINE_UPSTREAM_IDLE, /* a pooled connection */
+    XF_DEADLINE_TUNNEL_IDLE,   /* the kinds up to here are for long waits */
     XF_DEADLINE_HEADER,        /* first byte of a head to its end */
     XF_DEADLINE_LINGER,        /* reading on after a refusal */
     XF_DEADLINE_BODY,          /* between two pieces of a request's body */
@@ -26,7 +27,6 @@ enum xf_deadline_kind {
     XF_DEADLINE_FIRST_BYTE,
     XF_DEADLINE_UPSTREAM_BODY,
     XF_DEADLINE_TOTAL,
-    XF_DEADLINE_TUNNEL_IDLE,
     XF_DEADLINE_KINDS
 };
 
@@ -44,7 +44,7 @@ struct xf_deadline_queue {
 struct xf_deadlines {
     struct xf_deadline_queue *queues; /* [services][XF_DEADLINE_KINDS] */
     unsigned services;
-    uint64_t urgent; /* nodes armed in other than the two idle kinds */
+    uint64_t urgent; /* nodes armed in kinds that a coarse tick would not do for */
 };
 
 /* Called for a node whose time has come; it is in no queue any more. */
@@ -77,7 +77,7 @@ static inline void xf_deadline_disarm(struct xf_deadlines *deadlines, enum xf_de
 {
     if (xf_deadline_armed(deadline)) {
         xf_list_remove(&deadline->link);
-        deadlines->urgent -= kind > XF_DEADLINE_UPSTREAM_IDLE;
+        deadlines->urgent -= kind > XF_DEADLINE_TUNNEL_IDLE;
     }
 }
 
@@ -92,7 +92,7 @@ static inline void xf_deadline_arm(struct xf_deadlines *deadlines, unsigned serv
     }
     deadline->at_ms = now_ms + (uint64_t) queue->limit_ms;
     xf_list_append(&queue->head, &deadline->link);
-    deadlines->urgent += kind > XF_DEADLINE_UPSTREAM_IDLE;
+    deadlines->urgent += kind > XF_DEADLINE_TUNNEL_IDLE;
 }
 
 #endif

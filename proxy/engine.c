@@ -5,6 +5,7 @@
 
 #include "proxy/client.h"
 #include "proxy/exchange.h"
+#include "proxy/logring.h"
 #include "proxy/upstream.h"
 
 #include <stdio.h>
@@ -29,6 +30,20 @@ void xf_engine_turn_begin(struct xf_engine *engine)
     (void) clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
     engine->now_ms = (uint64_t) now.tv_sec * 1000u + (uint64_t) now.tv_nsec / 1000000u;
     engine->turn_begun = true;
+    engine->cell = 0;
+}
+
+uint64_t xf_engine_cell(struct xf_engine *engine)
+{
+    if (engine->cell == 0) {
+        struct timespec now;
+        (void) clock_gettime(CLOCK_BOOTTIME, &now);
+        int64_t us = (int64_t) now.tv_sec * 1000000 + now.tv_nsec / 1000;
+        us += atomic_load_explicit(&engine->board->control->clock_offset_us, memory_order_relaxed);
+        engine->cell = us > 0 ? (uint64_t) us / 1000 / XF_CELL_MS : 0;
+        engine->cell += engine->cell == 0;
+    }
+    return engine->cell;
 }
 
 const char *xf_engine_date(struct xf_engine *engine)
@@ -79,6 +94,7 @@ static void set_services(struct xf_engine *engine)
         service->route = xf_board_route(engine->board, i);
         service->limits.head_bytes_max = (uint32_t) limits->head;
         service->limits.fields_max = (uint32_t) limits->fields;
+        xf_judged_init(&service->judged, xf_stats_cells(engine->stats, i));
         xf_pick_init(&service->block, &engine->random);
         for (unsigned c = 0; c < config->clusters_count; c++) {
             engine->pairs[i * config->clusters_count + c] = (int16_t) xf_config_pair(config, i, c);
@@ -204,6 +220,7 @@ int xf_engine_create(const struct xf_worker_start *start, struct xf_engine **ret
     xf_objects_init(&engine->clients_memory, sizeof(struct xf_client));
     xf_objects_init(&engine->exchanges_memory, sizeof(struct xf_exchange));
     xf_objects_init(&engine->upstreams_memory, sizeof(struct xf_upstream));
+    xf_text_init(&engine->log_text, XF_LOG_LINE_BYTES_MAX);
     xf_random_seed(&engine->random);
     set_limits(engine);
     engine->loop = make_loop();
@@ -225,6 +242,10 @@ void xf_engine_destroy(struct xf_engine *engine)
     if (engine == NULL) {
         return;
     }
+    for (unsigned i = 0; engine->services != NULL && i < engine->config->services_count; i++) {
+        xf_judged_release(&engine->services[i].judged);
+    }
+    xf_text_release(&engine->log_text);
     xf_deadlines_release(&engine->deadlines);
     xf_slab_release(&engine->slab);
     xf_objects_release(&engine->clients_memory);

@@ -9,6 +9,8 @@
 #define XF_PROXY_ENGINE_H
 
 #include "config/base/log.h"
+#include "config/base/text.h"
+#include "proxy/cells.h"
 #include "proxy/deadlines.h"
 #include "proxy/http1.h"
 #include "proxy/objects.h"
@@ -29,7 +31,6 @@
 struct xf_client;
 struct xf_exchange;
 struct xf_upstream;
-struct xf_judged;
 
 /* One server as this worker sees it. */
 struct xf_engine_server {
@@ -56,7 +57,7 @@ struct xf_engine_service {
     struct xf_pick_block block;
     uint64_t word_seen; /* the word that `closing` was last worked out from */
     struct xf_http_limits limits;
-    struct xf_judged *judged;
+    struct xf_judged judged;
     /* The rescue cap: at most half of the requests over the last 10 s (one slot a second). */
     uint32_t rescue_seen[10], rescue_done[10];
     uint64_t rescue_second;
@@ -86,6 +87,7 @@ struct xf_engine {
     /* Time: refreshed once a turn. */
     bool turn_begun;
     uint64_t now_ms; /* CLOCK_MONOTONIC, coarse */
+    uint64_t cell;   /* of the judge's, at this moment; 0: not worked out in this turn */
     int64_t wall_second;
     char date[XF_DATE_BYTES];
     struct xf_deadlines deadlines;
@@ -106,9 +108,11 @@ struct xf_engine {
     uint64_t clients_count;
     uint64_t clients_max;
     uint64_t exchanges_count;
+    uint64_t tunnels_count;
     bool retiring; /* RETIRE or STOP: every answer says Connection: close */
     bool stopping; /* STOP or the supervisor's end: idle clients are closed */
     struct xf_log_limit log_limit;
+    struct xf_text log_text; /* a line of the access log */
 };
 
 XF_NODISCARD int xf_engine_create(const struct xf_worker_start *start, struct xf_engine **ret,
@@ -124,6 +128,8 @@ static inline void xf_engine_enter(struct xf_engine *engine)
     }
 }
 
+/* The number of the judge's cell of this turn (board.h). */
+uint64_t xf_engine_cell(struct xf_engine *engine);
 uint64_t xf_engine_now_us(void); /* CLOCK_MONOTONIC, exact */
 /* The value of a Date field; valid until the next call. */
 const char *xf_engine_date(struct xf_engine *engine);

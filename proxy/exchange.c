@@ -232,16 +232,28 @@ static void account(struct xf_exchange *exchange)
     }
 }
 
+void xf_exchange_judge(struct xf_exchange *exchange, enum xf_judged_outcome outcome)
+{
+    struct xf_engine *engine = exchange->engine;
+    if (exchange->judging.active) {
+        xf_judged_ended(&engine->services[exchange->service].judged, &exchange->judging, outcome,
+                        xf_engine_cell(engine), xf_engine_now_us());
+    }
+}
+
 void xf_exchange_release(struct xf_exchange *exchange)
 {
     struct xf_engine *engine = exchange->engine;
     disarm(exchange);
     xf_deadline_disarm(deadlines_of(exchange), XF_DEADLINE_TOTAL, &exchange->total_deadline);
     account(exchange);
+    xf_exchange_judge(exchange, XF_JUDGED_ABORTED);
+    xf_exchange_log_end(exchange);
     xf_exchange_detach(exchange, false);
     if (exchange->tunnel_counted) {
         xf_uncount(&engine->clusters[exchange->choice.cluster].stats->tunnels);
         exchange->tunnel_counted = false;
+        engine->tunnels_count--;
     }
     xf_exchange_uncount(exchange);
     xf_slab_put(&engine->slab, exchange->request);

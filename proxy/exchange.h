@@ -11,6 +11,7 @@
  *     exchange_answer.c   server --> client
  *     exchange_fail.c     what is tried again, what the client is told, who is charged
  *     exchange_tunnel.c   after a 101
+ *     exchange_log.c      the access log
  *
  * Back-pressure: a side is read only while nothing read before waits to be sent, so an exchange
  * holds at most one read's worth in each direction.
@@ -19,6 +20,7 @@
 #define XF_PROXY_EXCHANGE_H
 
 #include "proxy/body.h"
+#include "proxy/cells.h"
 #include "proxy/client.h"
 #include "proxy/exchange_state.h"
 #include "proxy/sticky.h"
@@ -107,6 +109,9 @@ struct xf_exchange {
     uint8_t client_deadline_kind, server_deadline_kind;
     uint64_t begun_us, dispatched_us, connected_us, first_byte_us;
     uint64_t bytes_in, bytes_out;
+    struct xf_judging judging;
+    struct xf_buffer *line; /* what the access log needs of the head; NULL: no log */
+    uint32_t retries;
 };
 
 /* Begins with a request whose head stands complete in bytes[0, length); takes what belongs to it
@@ -174,6 +179,14 @@ XF_NODISCARD bool xf_exchange_failed(struct xf_exchange *exchange, enum xf_failu
 /* No server is left to try. */
 XF_NODISCARD bool xf_exchange_gave_up(struct xf_exchange *exchange);
 void xf_exchange_charge(struct xf_exchange *exchange, enum xf_error_kind kind);
+
+/* exchange_log.c */
+void xf_exchange_log_begin(struct xf_exchange *exchange, const char *bytes,
+                           const struct xf_http_request *request);
+void xf_exchange_log_end(struct xf_exchange *exchange);
+
+/* exchange.c: tells the judge how the first attempt ended; later calls do nothing. */
+void xf_exchange_judge(struct xf_exchange *exchange, enum xf_judged_outcome outcome);
 
 /* exchange_tunnel.c */
 /* Whether a 101 may open a tunnel here. */

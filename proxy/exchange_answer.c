@@ -81,6 +81,7 @@ static enum xf_step finish(struct xf_exchange *exchange, bool more_came)
                     xf_exchange_unsent(exchange) == 0 && !upstream->conn.hung_up;
     exchange->last = true;
     exchange->ending = XF_ENDING_DONE;
+    xf_exchange_judge(exchange, exchange->status / 100 == 4 ? XF_JUDGED_4XX : XF_JUDGED_GOOD);
     if (reusable) {
         upstream->conn.readable = false;
     }

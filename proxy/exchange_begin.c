@@ -85,6 +85,7 @@ static struct xf_exchange *create(struct xf_client *client, const struct xf_http
     exchange->begun_us = xf_engine_now_us();
     exchange->dispatched_us = exchange->begun_us;
     xf_list_init(&exchange->link);
+    xf_list_init(&exchange->judging.link);
     xf_deadline_init(&exchange->client_deadline);
     xf_deadline_init(&exchange->server_deadline);
     xf_deadline_init(&exchange->total_deadline);
@@ -222,6 +223,7 @@ void xf_exchange_begin(struct xf_client *client, char *bytes, size_t length, boo
         xf_client_answer(client, &(struct xf_own_answer){.status = 503, .close = true});
         return;
     }
+    xf_exchange_log_begin(exchange, bytes, request);
     if (!choose(exchange, bytes, request)) {
         refuse(exchange, 503, "no route");
         return;

@@ -79,6 +79,27 @@ void xf_exchange_uncount(struct xf_exchange *exchange)
     }
 }
 
+/* Tells the judge that the request is sent. */
+static void judge(struct xf_exchange *exchange, const struct route_view *view, uint64_t hash)
+{
+    struct xf_engine *engine = exchange->engine;
+    const struct xf_choice *choice = &exchange->choice;
+    if ((view->record->flags & XF_RECORD_JUDGED) == 0 || (view->flags & XF_ROUTE_CUTOVER) == 0) {
+        return;
+    }
+    struct xf_judged_terms terms = {
+        .attempt = choice->attempt,
+        .step = choice->step,
+        .tau_us = choice->tau_us,
+        .weight = (uint16_t) xf_route_weight(view->word),
+        .role = choice->role,
+        .sticky = choice->why == XF_WHY_STICKY,
+        .key = (uint16_t) hash, /* the slot is made from other bits */
+    };
+    xf_judged_sent(&engine->services[exchange->service].judged, &exchange->judging, &terms,
+                   xf_engine_cell(engine), exchange->dispatched_us);
+}
+
 bool xf_exchange_choose(struct xf_exchange *exchange, const struct xf_sticky_key *key)
 {
     struct xf_engine *engine = exchange->engine;
@@ -88,19 +109,24 @@ bool xf_exchange_choose(struct xf_exchange *exchange, const struct xf_sticky_key
     }
     enum xf_role role = XF_BLUE;
     enum xf_why why = XF_WHY_WEIGHT;
+    uint64_t hash = 0;
     if ((view.flags & XF_ROUTE_DRAINING) != 0) {
         role = XF_GREEN;
     } else if ((view.flags & XF_ROUTE_CUTOVER) != 0) {
         if (key->length > 0) {
-            unsigned slot = xf_pick_slot(key->bytes, key->length, view.record->seed);
-            role = xf_pick_role(slot, xf_route_weight(view.word));
+            hash = xf_pick_hash(key->bytes, key->length, view.record->seed);
+            role = xf_pick_role(xf_pick_slot(hash), xf_route_weight(view.word));
             why = XF_WHY_STICKY;
         } else {
             struct xf_engine_service *service = &engine->services[exchange->service];
             role = xf_pick_next(&service->block, view.word, &engine->random);
         }
     }
-    return settle(exchange, &view, role, why);
+    if (!settle(exchange, &view, role, why)) {
+        return false;
+    }
+    judge(exchange, &view, hash);
+    return true;
 }
 
 /* The other cluster, if the word of this moment still lets `wanted` flags move a request. */

@@ -27,6 +27,7 @@ void xf_exchange_charge(struct xf_exchange *exchange, enum xf_error_kind kind)
 {
     struct xf_stats_pair *pair =
         xf_engine_pair(exchange->engine, exchange->service, exchange->choice.cluster);
+    xf_exchange_judge(exchange, XF_JUDGED_BAD);
     if (pair != NULL && !exchange->charged) {
         exchange->charged = true;
         xf_count(&pair->errors[kind], 1);
@@ -117,7 +118,8 @@ bool xf_exchange_failed(struct xf_exchange *exchange, enum xf_failure failure)
         failure == XF_FAILURE_CLOSED && exchange->upstream != NULL && exchange->upstream->reused;
     bool repeat = may_repeat(exchange, failure);
     exchange->failure = (uint8_t) failure;
-    if (!stale) {
+    if (!stale || !repeat) {
+        xf_exchange_judge(exchange, XF_JUDGED_BAD); /* though another try may hide it */
         xf_count(&server->stats->failures, 1);
     }
     if (exchange->head_sent) {
@@ -131,6 +133,7 @@ bool xf_exchange_failed(struct xf_exchange *exchange, enum xf_failure failure)
     struct xf_stats_pair *pair =
         xf_engine_pair(engine, exchange->service, exchange->choice.cluster);
     xf_count(&pair->retried, 1);
+    exchange->retries++;
     xf_exchange_enter(exchange, XF_ON_FAILED);
     if (stale) { /* the connection was old, the server need not be down: it is not "tried" */
         exchange->tries--;

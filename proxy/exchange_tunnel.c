@@ -40,6 +40,8 @@ enum xf_step xf_exchange_switch(struct xf_exchange *exchange, char *bytes, size_
     xf_exchange_enter(exchange, XF_ON_SWITCH);
     xf_count(&engine->clusters[exchange->choice.cluster].stats->tunnels, 1);
     exchange->tunnel_counted = true;
+    engine->tunnels_count++;
+    xf_exchange_judge(exchange, XF_JUDGED_GOOD); /* its length says nothing */
     if (!xf_exchange_to_client(exchange, engine->scratch, built) ||
         (length > response->head_bytes &&
          !xf_exchange_to_client(exchange, bytes + response->head_bytes,

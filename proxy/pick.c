@@ -67,10 +67,9 @@ enum xf_role xf_pick_next(struct xf_pick_block *block, uint64_t word, struct xf_
     return green ? XF_GREEN : XF_BLUE;
 }
 
-unsigned xf_pick_slot(const void *key, size_t length, uint64_t seed)
+uint64_t xf_pick_hash(const void *key, size_t length, uint64_t seed)
 {
-    uint64_t hash = XXH3_64bits_withSeed(key, length, seed);
-    return (unsigned) (((hash >> 32) * XF_WEIGHT_FULL) >> 32);
+    return XXH3_64bits_withSeed(key, length, seed);
 }
 
 /* Strictly less loaded; a tie stays with the one that was drawn first, by weight. */

@@ -37,8 +37,12 @@ void xf_pick_init(struct xf_pick_block *block, struct xf_random *random);
 /* A changed word begins a new block. */
 enum xf_role xf_pick_next(struct xf_pick_block *block, uint64_t word, struct xf_random *random);
 
-/* The slot of a sticky key, in [0, XF_WEIGHT_FULL). */
-unsigned xf_pick_slot(const void *key, size_t length, uint64_t seed);
+/* The hash of a sticky key, and its slot in [0, XF_WEIGHT_FULL). */
+uint64_t xf_pick_hash(const void *key, size_t length, uint64_t seed);
+static inline unsigned xf_pick_slot(uint64_t hash)
+{
+    return (unsigned) (((hash >> 32) * XF_WEIGHT_FULL) >> 32);
+}
 static inline enum xf_role xf_pick_role(unsigned slot, unsigned weight)
 {
     XF_ASSERT(slot < XF_WEIGHT_FULL);

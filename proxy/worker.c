@@ -80,6 +80,12 @@ static void on_deadline(void *context, enum xf_deadline_kind kind, struct xf_dea
     }
 }
 
+/* Whether a limit or the judge's "slow" may fire before the slow tick. */
+static bool is_busy(const struct xf_engine *engine)
+{
+    return engine->deadlines.urgent > 0 || engine->exchanges_count > engine->tunnels_count;
+}
+
 static void on_tick(evutil_socket_t fd, short what, void *arg)
 {
     struct worker *worker = arg;
@@ -88,8 +94,11 @@ static void on_tick(evutil_socket_t fd, short what, void *arg)
     (void) what;
     xf_engine_enter(engine);
     xf_deadlines_run(&engine->deadlines, engine->now_ms, EXPIRIES_A_TICK, on_deadline, worker);
+    for (unsigned i = 0; i < engine->config->services_count; i++) {
+        xf_judged_tick(&engine->services[i].judged, xf_engine_cell(engine), xf_engine_now_us());
+    }
     xf_pool_review(engine);
-    set_tick(worker, engine->deadlines.urgent > 0);
+    set_tick(worker, is_busy(engine));
 }
 
 static void retire(struct worker *worker, uint64_t end_ms)
@@ -269,7 +278,7 @@ static void run(struct worker *worker)
         more = carry_on(worker);
         xf_acceptor_review(worker->acceptor);
         sweep_all(engine);
-        if (!worker->tick_fast && engine->deadlines.urgent > 0) {
+        if (!worker->tick_fast && is_busy(engine)) {
             set_tick(worker, true);
         }
         engine->turn_begun = false;

@@ -5,6 +5,7 @@
 
 #include "shifter/cmd_host.h"
 #include "shifter/cmd_kong.h"
+#include "shifter/cmd_preflight.h"
 #include "shifter/cmd_verbs.h"
 
 #include <stdio.h>
@@ -69,6 +70,9 @@ const struct xf_command xf_commands[] = {
      xf_cmd_wait},
     {"kong", "path FROM TO [--topology traditional|hybrid|dbless]",
      "Kong's upgrade path between two versions", NULL, xf_cmd_kong},
+    {"preflight", "PLAN [--only NAME,...] [-c FILE] [-o json]",
+     "run a plan's gates and change nothing",
+     "Exit code 0: no check failed with severity error; 1: one did.", xf_cmd_preflight},
     {"version", "", "print the version", NULL, xf_cmd_version},
     {"help", "[COMMAND]", "this list, or one command in full", NULL, run_help},
     {NULL, NULL, NULL, NULL, NULL},

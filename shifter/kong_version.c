@@ -199,3 +199,32 @@ size_t xf_kong_core_count(const struct xf_kong_version *version)
     }
     return 0;
 }
+
+const struct xf_kong_subsystem xf_kong_plugin_subsystems[] = {
+    {"acl", {"000_base_acl", "002_130_to_140", "003_200_to_210", "004_212_to_213"}, 0},
+    {"acme", {"000_base_acme", "001_280_to_300"}, 1},
+    {"basic-auth", {"000_base_basic_auth", "002_130_to_140", "003_200_to_210"}, 0},
+    {"bot-detection", {"001_200_to_210"}, 0},
+    {"hmac-auth", {"000_base_hmac_auth", "002_130_to_140", "003_200_to_210"}, 0},
+    {"http-log", {"001_280_to_300"}, 1},
+    {"ip-restriction", {"001_200_to_210"}, 0},
+    {"jwt", {"000_base_jwt", "002_130_to_140", "003_200_to_210"}, 0},
+    {"key-auth", {"000_base_key_auth", "002_130_to_140", "003_200_to_210"}, 0},
+    {"oauth2", {"000_base_oauth2", "003_130_to_140", "004_200_to_210", "005_210_to_211"}, 0},
+    {"post-function", {"001_280_to_300"}, 1},
+    {"pre-function", {"001_280_to_300"}, 1},
+    {"rate-limiting", {"000_base_rate_limiting", "003_10_to_112", "004_200_to_210"}, 0},
+    {"response-ratelimiting", {"000_base_response_rate_limiting"}, 0},
+    {"session", {"000_base_session", "001_add_ttl_index"}, 0},
+};
+const size_t xf_kong_plugin_subsystems_count = XF_COUNT(xf_kong_plugin_subsystems);
+
+size_t xf_kong_subsystem_count(const struct xf_kong_subsystem *subsystem,
+                               const struct xf_kong_version *version)
+{
+    size_t count = 0;
+    while (count < XF_KONG_SUBSYSTEM_MIGRATIONS_MAX && subsystem->migrations[count] != NULL) {
+        count++;
+    }
+    return version->part[0] < 3 ? count - subsystem->since_3_0 : count;
+}

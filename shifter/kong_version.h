@@ -51,4 +51,17 @@ size_t xf_kong_core_count(const struct xf_kong_version *version);
 /* That list, oldest first: each version's is the beginning of the next one's. */
 extern const char *const xf_kong_core_migrations[];
 
+/* A plugin that has migrations of its own. */
+#define XF_KONG_SUBSYSTEM_MIGRATIONS_MAX 5u
+struct xf_kong_subsystem {
+    const char *name;
+    const char *migrations[XF_KONG_SUBSYSTEM_MIGRATIONS_MAX]; /* ends with NULL where shorter */
+    unsigned since_3_0; /* how many of them (the last) came with 3.0 */
+};
+extern const struct xf_kong_subsystem xf_kong_plugin_subsystems[];
+extern const size_t xf_kong_plugin_subsystems_count;
+/* How many of the subsystem's migrations version has at least; 0 where it has none yet. */
+size_t xf_kong_subsystem_count(const struct xf_kong_subsystem *subsystem,
+                               const struct xf_kong_version *version);
+
 #endif

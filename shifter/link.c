@@ -2,6 +2,7 @@
  * link.c -- see link.h.  Knows nothing of what the messages mean.
  */
 #include "shifter/link.h"
+#include "shifter/socket.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -12,9 +13,8 @@
 #include <string.h>
 #include <unistd.h>
 
-#define LINK_MAGIC      0x6c696e6bu
-#define HEAD_BYTES      4u
-#define READ_BYTES_ONCE 65536
+#define LINK_MAGIC 0x6c696e6bu
+#define HEAD_BYTES 4u
 
 struct xf_link {
     unsigned magic;
@@ -85,12 +85,9 @@ static void on_readable(evutil_socket_t fd, short what, void *arg)
     (void) what;
     struct xf_link *link = arg;
     XF_ASSERT(link->magic == LINK_MAGIC);
-    int got = evbuffer_read(link->in, fd, READ_BYTES_ONCE);
-    if (got < 0 && (errno == EAGAIN || errno == EINTR)) {
-        return;
-    }
-    if (got <= 0) {
-        link_close_later(link, got == 0 ? "the other side closed" : "reading failed");
+    int filled = xf_socket_fill(link->in, fd);
+    if (filled < 0) {
+        link_close_later(link, errno == 0 ? "the other side closed" : "reading failed");
         return;
     }
     while (take_frame(link) == 1) {
@@ -102,7 +99,7 @@ static void on_writable(evutil_socket_t fd, short what, void *arg)
     (void) what;
     struct xf_link *link = arg;
     XF_ASSERT(link->magic == LINK_MAGIC);
-    if (evbuffer_write(link->out, fd) < 0 && errno != EAGAIN && errno != EINTR) {
+    if (xf_socket_flush(link->out, fd) < 0) {
         link_close_later(link, "writing failed");
         return;
     }

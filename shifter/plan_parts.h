@@ -11,6 +11,7 @@
 #include "config/yaml.h"
 #include "shifter/plan.h"
 
+#include <jansson.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -50,6 +51,8 @@ extern const char *const xf_plan_drain_names[3]; /* by enum xf_drain_policy */
 
 void xf_plan_guard_default(struct xf_plan_guard *guard);
 void xf_plan_guard_read(struct xf_plan_reader *reader, const struct xf_yaml_node *node);
+void xf_plan_gates_read(struct xf_plan_reader *reader, const struct xf_yaml_node *node);
+void xf_plan_gates_write(json_t *root, const struct xf_plan *plan, bool *ok);
 /* `Mon-Thu 22:00-06:00 Europe/Paris`; false: not of that form, or an unknown zone. */
 bool xf_plan_window_parse(const char *text, struct xf_plan_window *ret);
 /* The same back; `out` of 128 bytes. */

@@ -1,0 +1,32 @@
+# Where files go, and the packages made of them: `cpack` in the build folder writes a .deb and a
+# .tar.gz.  The units name the program by its full path, so the prefix is /usr unless one is given.
+if(CMAKE_INSTALL_PREFIX_INITIALIZED_TO_DEFAULT)
+    set(CMAKE_INSTALL_PREFIX /usr CACHE PATH "Where to install" FORCE)
+endif()
+include(GNUInstallDirs)
+
+set(units ${CMAKE_CURRENT_BINARY_DIR}/systemd)
+configure_file(systemd/crossfade.service.in ${units}/crossfade.service @ONLY)
+configure_file(systemd/postinst.in ${units}/postinst @ONLY
+    FILE_PERMISSIONS OWNER_READ OWNER_WRITE OWNER_EXECUTE GROUP_READ GROUP_EXECUTE WORLD_READ WORLD_EXECUTE)
+
+install(TARGETS crossfade RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
+install(FILES ${units}/crossfade.service DESTINATION lib/systemd/system)
+install(FILES systemd/crossfade.sysusers DESTINATION lib/sysusers.d RENAME crossfade.conf)
+install(FILES systemd/crossfade.tmpfiles DESTINATION lib/tmpfiles.d RENAME crossfade.conf)
+install(FILES README.md LICENSE CHANGELOG.md SECURITY.md config/KEYS.md
+    DESTINATION ${CMAKE_INSTALL_DOCDIR} OPTIONAL)
+install(FILES config/samples/full.yaml config/samples/minimal.yaml
+    DESTINATION ${CMAKE_INSTALL_DOCDIR}/samples)
+
+set(CPACK_GENERATOR DEB TGZ)
+set(CPACK_PACKAGING_INSTALL_PREFIX ${CMAKE_INSTALL_PREFIX})
+set(CPACK_PACKAGE_CONTACT "The crossfade maintainers <maintainers@crossfade.example>")
+set(CPACK_PACKAGE_DESCRIPTION_SUMMARY "${PROJECT_DESCRIPTION}")
+set(CPACK_RESOURCE_FILE_LICENSE ${PROJECT_SOURCE_DIR}/LICENSE)
+set(CPACK_STRIP_FILES ON)
+set(CPACK_DEBIAN_FILE_NAME DEB-DEFAULT)
+set(CPACK_DEBIAN_PACKAGE_SECTION net)
+set(CPACK_DEBIAN_PACKAGE_SHLIBDEPS ON)
+set(CPACK_DEBIAN_PACKAGE_CONTROL_EXTRA ${units}/postinst)
+include(CPack)
