@@ -1,0 +1,12 @@
+# The command line.
+target_sources(xf_shifter PRIVATE
+    cli.c
+    client.c
+    cmd_kong.c
+    cmd_preflight.c
+    cmd_replay.c
+    cmd_show.c
+    cmd_verbs.c
+    cmd_wait.c
+    cmd_watch.c
+    show.c)
