@@ -1,0 +1,446 @@
+/*
+ * test_agent.c -- a real agent process: routes, in force, heartbeats, samples, admin API.
+ */
+#include "agent_bench.h"
+
+#include <stdlib.h>
+
+#define WRITE_1 "4b1c52a0-6f0e-4d5c-9a55-0d2b5a5a0001"
+#define WRITE_2 "4b1c52a0-6f0e-4d5c-9a55-0d2b5a5a0002"
+#define WRITE_3 "4b1c52a0-6f0e-4d5c-9a55-0d2b5a5a0003"
+
+enum { GATEWAY, KONG_ADMIN };
+enum { OLD, NEW };
+
+static struct bench bench;
+static uint64_t wanted; /* generation */
+
+static int begin(void **state)
+{
+    (void) state;
+    bench_begin(&bench, FIXTURE_CONFIG);
+    return 0;
+}
+
+static int end(void **state)
+{
+    (void) state;
+    bench_end(&bench);
+    return 0;
+}
+
+static bool has_heartbeat(struct bench *b)
+{
+    return b->heartbeats > 0;
+}
+
+static bool is_in_force(struct bench *b)
+{
+    const struct xf_message_service *service = bench_service(b, "gateway");
+    return service != NULL && service->version.generation == wanted && service->in_force;
+}
+
+static bool is_routed(struct bench *b)
+{
+    return b->routed > 0;
+}
+
+static void publish(enum xf_cutover_state state, unsigned weight, uint64_t generation,
+                    const char *write_id)
+{
+    struct xf_document *document = fixture_document(state, weight);
+    bench_publish(&bench, document, generation, write_id);
+    xf_document_destroy(document);
+}
+
+/* Publishes and waits until it is confirmed. */
+static void settle(enum xf_cutover_state state, unsigned weight, uint64_t generation,
+                   const char *write_id)
+{
+    bench_until(&bench, has_heartbeat, 5000, "the first heartbeat");
+    publish(state, weight, generation, write_id);
+    wanted = generation;
+    bench_until(&bench, is_in_force, 5000, "the version in force");
+}
+
+static void without_a_route_nobody_may_accept(void **state)
+{
+    (void) state;
+    unsigned status;
+    bench_until(&bench, has_heartbeat, 5000, "the first heartbeat");
+    bench_run(&bench, 300);
+    assert_int_equal(bench.routed, 0);
+    assert_int_equal(bench_word(&bench, GATEWAY), 0);
+    char *body = bench_get(&bench, "/readyz", &status);
+    assert_int_equal(status, 503);
+    assert_non_null(strstr(body, "has no route"));
+    free(body);
+}
+
+static void a_state_becomes_words_and_is_confirmed(void **state)
+{
+    (void) state;
+    settle(XF_CUTOVER_SHIFTING, 2500, 5, WRITE_1);
+    bench_until(&bench, is_routed, 5000, "ROUTED");
+    uint64_t word = bench_word(&bench, GATEWAY);
+    assert_int_equal(xf_route_generation(word), 5);
+    assert_int_equal(xf_route_weight(word), 2500);
+    assert_int_equal(xf_route_flags(word), XF_ROUTE_VALID | XF_ROUTE_CUTOVER);
+    const struct xf_route_record *record =
+        xf_board_record(bench.board, GATEWAY, xf_route_record_number(word));
+    assert_int_equal(record->cluster[XF_GREEN], NEW);
+    assert_string_equal(record->cutover, "move/7");
+    assert_int_equal(xf_route_weight(bench_word(&bench, KONG_ADMIN)), 0);
+    const struct xf_message_service *service = bench_service(&bench, "gateway");
+    assert_string_equal(service->write_id, WRITE_1);
+    assert_int_equal(service->weight, 2500);
+    assert_null(bench_service(&bench, "kong-admin"));
+}
+
+static void a_lower_version_and_a_fork_change_nothing(void **state)
+{
+    (void) state;
+    settle(XF_CUTOVER_SHIFTING, 2500, 5, WRITE_1);
+    uint64_t word = bench_word(&bench, GATEWAY);
+    publish(XF_CUTOVER_SHIFTING, 9000, 4, WRITE_2);
+    publish(XF_CUTOVER_SHIFTING, 9000, 5, WRITE_3);
+    bench_run(&bench, 300);
+    assert_int_equal(bench_word(&bench, GATEWAY), word);
+    assert_string_equal(bench_service(&bench, "gateway")->write_id, WRITE_1);
+}
+
+static void a_document_with_a_foreign_cluster_is_not_in_force(void **state)
+{
+    (void) state;
+    settle(XF_CUTOVER_SHIFTING, 2500, 5, WRITE_1);
+    uint64_t word = bench_word(&bench, GATEWAY);
+    struct xf_document *document = fixture_document(XF_CUTOVER_SHIFTING, 5000);
+    (void) snprintf(document->to, sizeof(document->to), "elsewhere");
+    unsigned before = bench.heartbeats;
+    bench_publish(&bench, document, 6, WRITE_2);
+    xf_document_destroy(document);
+    bench_run(&bench, 1500);
+    assert_true(bench.heartbeats > before);
+    assert_int_equal(bench_word(&bench, GATEWAY), word);
+    assert_false(bench_service(&bench, "gateway")->in_force);
+    assert_int_equal(bench_service(&bench, "gateway")->version.generation, 6);
+}
+
+static void a_worker_stopped_in_mid_turn_blocks_and_frees(void **state)
+{
+    (void) state;
+    settle(XF_CUTOVER_SHIFTING, 2500, 5, WRITE_1);
+    xf_cycle_begin(bench.board->stats[1]);
+    publish(XF_CUTOVER_SHIFTING, 5000, 6, WRITE_2);
+    bench_run(&bench, 1300);
+    assert_int_equal(xf_route_weight(bench_word(&bench, GATEWAY)), 5000);
+    assert_false(bench_service(&bench, "gateway")->in_force);
+    xf_cycle_end(bench.board->stats[1]);
+    wanted = 6;
+    bench_until(&bench, is_in_force, 500, "in force as soon as the worker goes on");
+}
+
+static void a_stopped_worker_never_loses_its_record(void **state)
+{
+    (void) state;
+    settle(XF_CUTOVER_SHIFTING, 2500, 5, WRITE_1);
+    unsigned held = xf_route_record_number(bench_word(&bench, GATEWAY));
+    xf_cycle_begin(bench.board->stats[0]);
+    for (unsigned i = 0; i < 3 * XF_ROUTE_RECORDS; i++) {
+        char id[XF_UUID_TEXT_BYTES];
+        xf_uuid_make(id);
+        publish(XF_CUTOVER_SHIFTING, 2600 + i, 6 + i, id);
+        bench_run(&bench, 5);
+        assert_int_equal(xf_board_record(bench.board, GATEWAY, held)->revision, 0);
+        assert_int_not_equal(xf_route_record_number(bench_word(&bench, GATEWAY)), held);
+    }
+    xf_cycle_end(bench.board->stats[0]);
+    wanted = 6 + 3 * XF_ROUTE_RECORDS - 1;
+    bench_until(&bench, is_in_force, 2000, "the last version, once the worker goes on");
+    assert_int_equal(xf_route_weight(bench_word(&bench, GATEWAY)), 2600 + 3 * XF_ROUTE_RECORDS - 1);
+}
+
+static bool is_quiet(struct bench *b)
+{
+    const struct xf_message_cluster *cluster = bench_cluster(b, "old");
+    return cluster != NULL && cluster->quiet_ms >= 500;
+}
+
+static void quiet_time_begins_anew_with_each_request(void **state)
+{
+    (void) state;
+    settle(XF_CUTOVER_DRAINING, 10000, 5, WRITE_1);
+    bench_until(&bench, is_quiet, 5000, "an empty cluster is quiet");
+    struct xf_stats_cluster *gauges = xf_stats_cluster(bench.board->stats[1], OLD);
+    atomic_store(&gauges->tunnels, 1);
+    bench_run(&bench, 1200);
+    assert_int_equal(bench_cluster(&bench, "old")->quiet_ms, -1);
+    assert_int_equal(bench_cluster(&bench, "old")->tunnels, 1);
+    atomic_store(&gauges->tunnels, 0);
+    bench_until(&bench, is_quiet, 5000, "quiet again");
+    xf_count(&xf_stats_pair(bench.board->stats[0], 0)->requests, 1);
+    bench_run(&bench, 1100);
+    assert_true(bench_cluster(&bench, "old")->quiet_ms < 1100);
+    bench_until(&bench, is_quiet, 5000, "quiet after a request between two looks");
+}
+
+static void hostile_counts_neither_wrap_nor_stop_a_heartbeat(void **state)
+{
+    (void) state;
+    bench_until(&bench, has_heartbeat, 5000, "the first heartbeat");
+    for (unsigned w = 0; w < BENCH_WORKERS; w++) {
+        atomic_store(&xf_stats_cluster(bench.board->stats[w], OLD)->in_flight, UINT64_MAX);
+        atomic_store(&xf_stats_pair(bench.board->stats[w], 0)->requests, UINT64_MAX);
+        atomic_store(&xf_stats_pair(bench.board->stats[w], 0)->latency.count[3], UINT64_MAX);
+    }
+    unsigned before = bench.heartbeats;
+    bench_run(&bench, 2300);
+    assert_true(bench.heartbeats >= before + 2);
+    assert_int_equal(bench_cluster(&bench, "old")->in_flight, INT64_MAX);
+    assert_int_equal(bench_cluster(&bench, "old")->quiet_ms, -1);
+}
+
+/* Puts a cell that closed a moment ago into a worker's ring. */
+static uint64_t put_cell(unsigned worker, uint32_t weight, uint32_t sent, uint32_t bad)
+{
+    int64_t store_us = xf_clock_system()->boottime_ns(NULL) / 1000 +
+                       atomic_load(&bench.board->control->clock_offset_us);
+    uint64_t number = (uint64_t) store_us / 1000 / XF_CELL_MS - 3;
+    struct xf_cell *cell = &xf_stats_cells(bench.board->stats[worker], GATEWAY)[number % XF_CELLS];
+    atomic_store(&cell->number, 0);
+    atomic_store(&cell->attempt, 7);
+    atomic_store(&cell->entry[0].weight, weight + 1);
+    atomic_store(&cell->entry[0].sent[XF_GREEN], sent);
+    atomic_store(&cell->entry[0].done[XF_GREEN], sent);
+    atomic_store(&cell->entry[0].bad[XF_GREEN], bad);
+    atomic_store(&cell->number, number);
+    return number;
+}
+
+static bool has_sample(struct bench *b)
+{
+    return json_array_size(b->samples) > 0;
+}
+
+static int64_t sample_number(unsigned cell, unsigned at)
+{
+    json_t *entry = json_array_get(json_array_get(bench.samples, cell), 1);
+    return json_integer_value(json_array_get(entry, at));
+}
+
+static void a_bad_answer_is_sent_at_once_and_once(void **state)
+{
+    (void) state;
+    settle(XF_CUTOVER_SHIFTING, 2500, 5, WRITE_1);
+    bench_run(&bench, 100);
+    uint64_t number = put_cell(0, 2500, 10, 2);
+    (void) put_cell(1, 2500, 20, 3);
+    bench_until(&bench, has_sample, 400, "a cell with a bad answer");
+    bench_run(&bench, 1200);
+    uint64_t sent = 0, bad = 0;
+    for (unsigned i = 0; i < json_array_size(bench.samples); i++) {
+        json_t *cell = json_array_get(bench.samples, i);
+        uint64_t of = (uint64_t) json_integer_value(json_array_get(cell, 0));
+        assert_true(of >= number && of <= number + 2);
+        assert_int_equal(sample_number(i, 0), 2500);
+        sent += (uint64_t) sample_number(i, 6);
+        bad += (uint64_t) sample_number(i, 8);
+    }
+    assert_int_equal(sent, 30);
+    assert_int_equal(bad, 5);
+}
+
+static void a_cell_of_another_attempt_or_weight_is_left_out(void **state)
+{
+    (void) state;
+    settle(XF_CUTOVER_SHIFTING, 2500, 5, WRITE_1);
+    bench_run(&bench, 100);
+    uint64_t number = put_cell(0, 2500, 10, 2);
+    atomic_store(&xf_stats_cells(bench.board->stats[0], GATEWAY)[number % XF_CELLS].attempt, 6);
+    (void) put_cell(1, XF_WEIGHT_FULL + 1, 10, 2);
+    bench_run(&bench, 1300);
+    assert_int_equal(json_array_size(bench.samples), 0);
+}
+
+static void status_and_why_are_answered_without_a_leader(void **state)
+{
+    (void) state;
+    unsigned status;
+    settle(XF_CUTOVER_SHIFTING, 2500, 5, WRITE_1);
+    bench_unlead(&bench);
+    bench_run(&bench, 100);
+    char *body = bench_get(&bench, "/v1/services/gateway/status", &status);
+    assert_int_equal(status, 200);
+    json_t *object = json_loads(body, 0, NULL);
+    assert_string_equal(json_string_value(json_object_get(object, "state")), "shifting");
+    assert_true(json_is_null(json_object_get(object, "leader")));
+    assert_true(json_is_real(json_object_get(json_object_get(object, "store"), "stale_s")));
+    json_decref(object);
+    free(body);
+    body = bench_get(&bench, "/v1/services/gateway/why", &status);
+    assert_int_equal(status, 200);
+    assert_non_null(strstr(body, "No leader answers"));
+    free(body);
+    bench_lead(&bench);
+}
+
+static void answer_command(struct bench *b, int exit_code)
+{
+    json_t *body = json_pack("{s:s, s:[s]}", "state", "shifting", "lagging", "edge-2");
+    struct xf_message_reply reply = {.exit = exit_code, .body = body};
+    (void) snprintf(reply.request, sizeof(reply.request), "%s",
+                    json_string_value(json_object_get(b->command, "request")));
+    (void) snprintf(reply.message, sizeof(reply.message), "no: held by errors");
+    json_t *message = xf_message_reply_make(&reply);
+    xf_bus_publish(b->leader, message);
+    json_decref(message);
+    json_decref(body);
+}
+
+static void answer_soon(evutil_socket_t fd, short what, void *arg)
+{
+    (void) fd;
+    (void) what;
+    struct bench *b = arg;
+    if (b->commands > 0) {
+        answer_command(b, 3);
+        b->commands = 0;
+    }
+}
+
+static void a_verb_is_forwarded_and_its_answer_passed_on(void **state)
+{
+    (void) state;
+    unsigned status;
+    settle(XF_CUTOVER_SHIFTING, 2500, 5, WRITE_1);
+    struct event *timer = event_new(bench.loop, -1, EV_PERSIST, answer_soon, &bench);
+    event_add(timer, &(struct timeval){.tv_usec = 20000});
+    static const char sent[] =
+        "{\"request\": \"r-1\", \"actor\": \"me\", \"reason\": \"because\", \"if_generation\": 5, "
+        "\"arguments\": {\"weight\": 5000}}";
+    char request[512];
+    (void) snprintf(request, sizeof(request),
+                    "POST /v1/services/gateway/weight HTTP/1.1\r\nHost: x\r\n"
+                    "Connection: close\r\nContent-Length: %zu\r\n\r\n%s",
+                    sizeof(sent) - 1, sent);
+    char *body = bench_http(&bench, request, &status);
+    event_free(timer);
+    assert_int_equal(status, 409);
+    json_t *object = json_loads(body, 0, NULL);
+    assert_int_equal(json_integer_value(json_object_get(object, "exit")), 3);
+    assert_string_equal(json_string_value(json_object_get(object, "message")),
+                        "no: held by errors");
+    assert_string_equal(json_string_value(json_object_get(object, "state")), "shifting");
+    assert_string_equal(json_string_value(json_object_get(bench.command, "verb")), "weight");
+    assert_string_equal(json_string_value(json_object_get(bench.command, "actor")), "me");
+    assert_int_equal(
+        json_integer_value(json_object_get(json_object_get(bench.command, "arguments"), "weight")),
+        5000);
+    json_decref(object);
+    free(body);
+}
+
+static void a_bad_request_is_refused_and_not_forwarded(void **state)
+{
+    (void) state;
+    static const struct {
+        const char *request;
+        unsigned status;
+    } table[] = {
+        {"GET /v1/services/nobody/status HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n", 404},
+        {"GET /nothing HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n", 404},
+        {"GET /v1/services/%zz/status HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n", 404},
+        {"POST /v1/services/gateway/explode HTTP/1.1\r\nHost: x\r\nConnection: close\r\n"
+         "Content-Length: 0\r\n\r\n",
+         404},
+        {"POST /v1/services/gateway/pause HTTP/1.1\r\nHost: x\r\nConnection: close\r\n"
+         "Content-Length: 3\r\n\r\n[1]",
+         400},
+        {"POST /v1/services/gateway/pause HTTP/1.1\r\nHost: x\r\nConnection: close\r\n"
+         "Content-Length: 8\r\n\r\n{\"x\": 1}",
+         400},
+        {"POST /v1/services/gateway/pause HTTP/1.1\r\nHost: x\r\nContent-Length: 9999999\r\n\r\n",
+         413},
+        {"POST /v1/services/gateway/pause HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n"
+         "\r\n0\r\n\r\n",
+         411},
+        {"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n",
+         400},
+        {"nonsense\r\n\r\n", 400},
+    };
+    for (unsigned i = 0; i < XF_COUNT(table); i++) {
+        unsigned status;
+        char *body = bench_http(&bench, table[i].request, &status);
+        if (status != table[i].status) {
+            fail_msg("%u instead of %u for %s", status, table[i].status, table[i].request);
+        }
+        free(body);
+    }
+    assert_int_equal(bench.commands, 0);
+}
+
+static void requests_on_one_connection_are_answered_in_order(void **state)
+{
+    (void) state;
+    unsigned status;
+    char *body = bench_http(&bench,
+                            "GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n"
+                            "HEAD /v1/services HTTP/1.1\r\nHost: x\r\n\r\n"
+                            "GET /v1/services HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n",
+                            &status);
+    assert_int_equal(status, 200);
+    assert_non_null(strstr(body, "{\"services\": [\"gateway\"]}"));
+    assert_true(strncmp(body, "ok\n", 3) == 0);
+    free(body);
+}
+
+static void an_agent_that_was_killed_goes_on_where_it_was(void **state)
+{
+    (void) state;
+    settle(XF_CUTOVER_SHIFTING, 2500, 5, WRITE_1);
+    bench_run(&bench, 600); /* until the snapshot is on disk */
+    uint64_t word = bench_word(&bench, GATEWAY);
+    char id[XF_UUID_TEXT_BYTES], boot[XF_UUID_TEXT_BYTES];
+    memcpy(id, bench.heartbeat.proxy.id, sizeof(id));
+    memcpy(boot, bench.heartbeat.proxy.boot, sizeof(boot));
+    bench_kill_agent(&bench);
+    bench.heartbeats = 0;
+    bench_start_agent(&bench);
+    bench_until(&bench, has_heartbeat, 5000, "the first heartbeat of the next agent");
+    assert_string_equal(bench.heartbeat.proxy.id, id);
+    assert_string_equal(bench.heartbeat.proxy.boot, boot);
+    assert_int_equal(bench_service(&bench, "gateway")->version.generation, 5);
+    assert_int_equal(bench_word(&bench, GATEWAY), word);
+    publish(XF_CUTOVER_SHIFTING, 9000, 4, WRITE_2); /* a store that lost writes */
+    bench_run(&bench, 300);
+    assert_int_equal(bench_word(&bench, GATEWAY), word);
+    settle(XF_CUTOVER_SHIFTING, 3000, 6, WRITE_2);
+    assert_int_not_equal(xf_route_record_number(bench_word(&bench, GATEWAY)),
+                         xf_route_record_number(word));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(without_a_route_nobody_may_accept, begin, end),
+        cmocka_unit_test_setup_teardown(a_state_becomes_words_and_is_confirmed, begin, end),
+        cmocka_unit_test_setup_teardown(a_lower_version_and_a_fork_change_nothing, begin, end),
+        cmocka_unit_test_setup_teardown(a_document_with_a_foreign_cluster_is_not_in_force, begin,
+                                        end),
+        cmocka_unit_test_setup_teardown(a_worker_stopped_in_mid_turn_blocks_and_frees, begin, end),
+        cmocka_unit_test_setup_teardown(a_stopped_worker_never_loses_its_record, begin, end),
+        cmocka_unit_test_setup_teardown(quiet_time_begins_anew_with_each_request, begin, end),
+        cmocka_unit_test_setup_teardown(hostile_counts_neither_wrap_nor_stop_a_heartbeat, begin,
+                                        end),
+        cmocka_unit_test_setup_teardown(a_bad_answer_is_sent_at_once_and_once, begin, end),
+        cmocka_unit_test_setup_teardown(a_cell_of_another_attempt_or_weight_is_left_out, begin,
+                                        end),
+        cmocka_unit_test_setup_teardown(status_and_why_are_answered_without_a_leader, begin, end),
+        cmocka_unit_test_setup_teardown(a_verb_is_forwarded_and_its_answer_passed_on, begin, end),
+        cmocka_unit_test_setup_teardown(a_bad_request_is_refused_and_not_forwarded, begin, end),
+        cmocka_unit_test_setup_teardown(requests_on_one_connection_are_answered_in_order, begin,
+                                        end),
+        cmocka_unit_test_setup_teardown(an_agent_that_was_killed_goes_on_where_it_was, begin, end),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
