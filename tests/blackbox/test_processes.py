@@ -394,7 +394,7 @@ def test_workers_hold_no_privileges_and_cannot_be_looked_into(proxy):
     for worker in proxy.workers():
         with open(f"/proc/{worker.pid}/status", encoding="ascii") as file:
             status = dict(line.split(":\t", 1) for line in file if ":\t" in line)
-        assert status["NoNewPrivs"] == "1"
+        assert status["NoNewPrivs"].strip() == "1"
         assert int(status["CapEff"], 16) == 0 and int(status["CapPrm"], 16) == 0
         if os.geteuid() == 0:
             assert "0" not in status["Uid"].split()
