@@ -98,7 +98,7 @@ static void check_start_line(const char *bytes, const struct xf_http_request *re
 
 static void check_framing(const char *bytes, const struct outcome *out)
 {
-    struct xf_span value;
+    struct xf_span value = {0};
     const struct xf_http_request *request = &out->request;
     unsigned hosts = oracle_count(bytes, out->fields, request->fields, "host", &value);
     FUZZ_CHECK(hosts == 1 || (hosts == 0 && request->minor == 0));

@@ -83,7 +83,7 @@ static void check_status_line(const char *bytes, const struct xf_http_response *
 
 static void check_framing(const char *bytes, enum xf_http_method method, const struct outcome *out)
 {
-    struct xf_span value;
+    struct xf_span value = {0};
     const struct xf_http_response *response = &out->response;
     unsigned lengths = oracle_count(bytes, out->fields, response->fields, "content-length", &value);
     unsigned codings =

@@ -51,7 +51,7 @@ static bool read_row(FILE *file, struct row *ret)
         return false;
     }
     char *at = line;
-    snprintf(ret->test, sizeof(ret->test), "%s", field(&at));
+    snprintf(ret->test, sizeof(ret->test), "%.15s", field(&at));
     field(&at);
     ret->rho = strtod(field(&at), NULL);
     ret->green = strtoull(field(&at), NULL, 10);
