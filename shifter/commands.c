@@ -24,7 +24,16 @@ static int run_help(int argc, char **argv);
     "something\n"                                                                                  \
     "else came first; --request UUID makes a repetition harmless.\n" REACH_DETAILS
 
+#define DAEMON_DETAILS                                                                             \
+    "--config FILE (default " XF_CONFIG_PATH_DEFAULT ").  SIGHUP reads it anew, SIGTERM ends "     \
+    "after\n"                                                                                      \
+    "what is in flight, a second one at once, SIGUSR1 opens the access log anew.\n"                \
+    "--assume-live: without a store and a snapshot, serve the live cluster of the file.\n"         \
+    "--allow-stale: serve a snapshot that is too old."
+
 const struct xf_command xf_commands[] = {
+    {"proxy", "[-c FILE] [--assume-live] [--allow-stale]", "run this host's proxy of a fleet",
+     "Workers, agent and logger, without the control plane.\n" DAEMON_DETAILS, xf_cmd_proxy},
     {"check", "[-c FILE]", "read and check a configuration file",
      "Prints every problem as FILE:LINE:COLUMN: MESSAGE.  Exit code 2 when there is one.",
      xf_cmd_check},
