@@ -11,8 +11,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <time.h>
 
+#define FILES_RESERVED  64u /* listening sockets, the loop, the channel, what is being closed */
 #define LINGER_MS       2000
 #define SCRATCH_EXTRA   8192u                /* what a head may grow by */
 #define SHARE_BYTES_MIN (4u * 1024u * 1024u) /* a worker cannot work with less */
@@ -192,6 +194,12 @@ static void set_limits(struct xf_engine *engine)
     unsigned workers = config->workers > 0 ? config->workers : 1;
     uint64_t share = config->limits.buffers / workers;
     engine->clients_max = config->limits.connections / workers;
+    /* Each client may need a connection to a server beside its own. */
+    struct rlimit files;
+    if (getrlimit(RLIMIT_NOFILE, &files) == 0 && files.rlim_cur > 2 * FILES_RESERVED &&
+        engine->clients_max > (files.rlim_cur - FILES_RESERVED) / 2) {
+        engine->clients_max = (files.rlim_cur - FILES_RESERVED) / 2;
+    }
     if (engine->clients_max == 0) {
         engine->clients_max = 1;
     }

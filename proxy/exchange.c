@@ -40,7 +40,7 @@ static enum xf_deadline_kind client_wait(const struct xf_exchange *exchange)
     if (exchange->answer != NULL) {
         return XF_DEADLINE_SEND;
     }
-    bool wanted = !exchange->upload.done && exchange->state != XF_EXCHANGE_CONNECTING &&
+    bool wanted = !exchange->upload.done && exchange->state == XF_EXCHANGE_WAITING &&
                   xf_exchange_unsent(exchange) == 0;
     return wanted ? XF_DEADLINE_BODY : XF_DEADLINE_KINDS;
 }
@@ -115,8 +115,11 @@ void xf_exchange_pump(struct xf_exchange *exchange)
     }
     watch(exchange, &exchange->client_deadline, &exchange->client_deadline_kind,
           client_wait(exchange), any);
+    /* A server that sends its head byte by byte gains no time by it. */
+    bool waiting = exchange->state == XF_EXCHANGE_WAITING;
     watch(exchange, &exchange->server_deadline, &exchange->server_deadline_kind,
-          server_wait(exchange), any);
+          server_wait(exchange), waiting ? exchange->request_moved : any);
+    exchange->request_moved = false;
 }
 
 void xf_exchange_client_event(struct xf_exchange *exchange, short what)
@@ -292,11 +295,16 @@ void xf_exchange_answer_self(struct xf_exchange *exchange, unsigned status, cons
         .close = !exchange->keep_alive || !exchange->upload.done || client->engine->retiring,
     };
     XF_ASSERT(!exchange->head_sent);
+    bool interrupted = exchange->answer != NULL; /* a 1xx of which the client took a part */
     exchange->ending = XF_ENDING_OWN;
     exchange->status = (uint16_t) status;
     xf_count(&client->engine->services[exchange->service].stats->refused[status / 100], 1);
     xf_exchange_release(exchange);
-    xf_client_answer(client, &answer);
+    if (interrupted) {
+        xf_client_reset(client);
+    } else {
+        xf_client_answer(client, &answer);
+    }
 }
 
 void xf_exchange_cut(struct xf_exchange *exchange)

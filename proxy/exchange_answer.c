@@ -123,6 +123,14 @@ static enum xf_step pass_body(struct xf_exchange *exchange, char *bytes, size_t 
     return done ? finish(exchange, more_came) : XF_STEP_MOVED;
 }
 
+/* The client sent on behind a request to switch protocols, which was not granted: those bytes are
+ * of that protocol, and must not be taken for a request. */
+static bool sent_early(const struct xf_exchange *exchange)
+{
+    const struct xf_client *client = exchange->client;
+    return exchange->upgrade_sought && (client->in != NULL || client->conn.readable);
+}
+
 /* How the body is framed for this client, and whether its connection goes on. */
 static void frame_answer(struct xf_exchange *exchange, const struct xf_http_response *response,
                          struct xf_response_options *options)
@@ -134,7 +142,8 @@ static void frame_answer(struct xf_exchange *exchange, const struct xf_http_resp
         framing = exchange->rechunk ? XF_FRAMING_CHUNKED : XF_FRAMING_CLOSE;
     }
     exchange->persist = exchange->keep_alive && exchange->upload.done &&
-                        framing != XF_FRAMING_CLOSE && !exchange->engine->retiring;
+                        framing != XF_FRAMING_CLOSE && !exchange->engine->retiring &&
+                        !sent_early(exchange);
     options->framing = framing;
     options->content_length = response->content_length;
     options->connection = !exchange->persist     ? XF_CONNECTION_CLOSE

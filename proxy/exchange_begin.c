@@ -145,6 +145,7 @@ static bool build(struct xf_exchange *exchange, char *bytes, size_t length,
         .content_length = request->content_length,
     };
     exchange->upgrade = options.upgrade.length > 0;
+    exchange->upgrade_sought = request->upgrade;
     struct xf_body_piece piece;
     size_t head = xf_build_request(engine->scratch, engine->scratch_bytes, bytes, request,
                                    engine->fields, &options);

@@ -38,6 +38,7 @@ enum xf_step xf_exchange_push_request(struct xf_exchange *exchange)
         return XF_STEP_MOVED;
     }
     exchange->written |= sent > 0;
+    exchange->request_moved |= sent > 0;
     request->start += (uint32_t) sent;
     if (xf_buffer_length(request) == 0 && !exchange->replayable) {
         xf_slab_put(&exchange->engine->slab, request);
@@ -65,6 +66,7 @@ static bool relay(struct xf_exchange *exchange, const struct xf_body_piece *piec
             return true;
         }
         exchange->written = true;
+        exchange->request_moved = true;
         at = (size_t) sent;
     }
     if (at < piece->length) {

@@ -130,6 +130,11 @@ int xf_pick_server(const struct xf_pick_servers *servers, struct xf_random *rand
             return better(&server, &held) ? (int) index : first;
         }
     }
+    if (first >= 0) {
+        struct xf_pick_server other;
+        int second = draw_among_all(servers, first, false, random, &other);
+        return second >= 0 && better(&other, &held) ? second : first;
+    }
     int found = pick_among_all(servers, false, random);
     return found >= 0 ? found : pick_among_all(servers, true, random);
 }

@@ -23,6 +23,7 @@
 #define TICK_FAST_MS    10u   /* while a limit of a request is running */
 #define TICK_SLOW_MS    1000u /* else */
 #define ORPHAN_MS       5000u /* the supervisor is gone: finish within this */
+#define STARVED_A_TURN  16u
 #define EXPIRIES_A_TICK 4096u
 #define MMAP_BYTES_MIN  (256 * 1024) /* larger blocks go back to the kernel when freed */
 
@@ -192,12 +193,18 @@ static void on_channel(evutil_socket_t fd, short what, void *arg)
     }
 }
 
+/* Whether somebody waits for buffers, and there are some again. */
+static bool can_feed(const struct xf_engine *engine)
+{
+    return !xf_list_empty(&engine->starved) && xf_slab_room(&engine->slab, XF_RELAY_BYTES_LOW) > 0;
+}
+
 /* Carries on what the last turns had to leave; true if there is still more. */
 static bool carry_on(struct worker *worker)
 {
     struct xf_engine *engine = worker->engine;
     struct xf_list now;
-    if (!xf_list_empty(&engine->starved) && xf_slab_room(&engine->slab, XF_RELAY_BYTES_LOW) > 0) {
+    for (unsigned i = 0; i < STARVED_A_TURN && can_feed(engine); i++) {
         struct xf_list *first = engine->starved.next;
         xf_list_remove(first);
         xf_list_append(&engine->again, first);
@@ -214,7 +221,7 @@ static bool carry_on(struct worker *worker)
         xf_list_remove(&client->again);
         xf_client_resume(client);
     }
-    return !xf_list_empty(&engine->again);
+    return !xf_list_empty(&engine->again) || can_feed(engine);
 }
 
 static void sweep(struct xf_objects *memory, struct xf_list *list, size_t link_at)
