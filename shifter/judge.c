@@ -3,8 +3,8 @@
  *
  * It cuts blocks, hands them to the detectors and keeps what they find.  A block of errors opens
  * with the first error and closes one blip later.  Live, an error's time is known to its cell
- * only, so a block takes one cell more: a burst that is no longer than the blip is then always
- * one piece of evidence, wherever it lies on the grid.
+ * only, so a block opens with the cell of its first error; a burst that is shorter than the blip by
+ * a cell is then always one piece of evidence, wherever it lies on the grid (README.md).
  */
 #include "shifter/judge.h"
 
@@ -211,11 +211,9 @@ static void latch(struct xf_judge *judge, enum xf_judge_rule rule,
     }
 }
 
-/* How long a block of errors stays open. */
 static int64_t block_us(const struct xf_judge *judge)
 {
-    int64_t margin_ms = judge->options.exact ? 0 : XF_CELL_MS;
-    return ((int64_t) judge->blip_ms + margin_ms) * 1000;
+    return (int64_t) judge->blip_ms * 1000;
 }
 
 static bool soft_hold(const struct xf_judge *judge)
@@ -239,7 +237,10 @@ static void close_stream(struct xf_judge *judge, enum xf_judge_stream which, int
     stream->open = false;
     stream->totals.t_us = t_us;
     double mass = xf_detector_block(detector, &stream->block, &stream->totals);
-    xf_trail_push(&stream->trail, detector, &stream->block, &stream->totals, mass);
+    enum xf_judge_rule rule = which == XF_STREAM_SLOW ? XF_JUDGE_LATENCY : XF_JUDGE_ERRORS;
+    if (!judge->findings[rule].standing) { /* what a verdict rests on is kept with it */
+        xf_trail_push(&stream->trail, detector, &stream->block, &stream->totals, mass);
+    }
     if (which == XF_STREAM_ERRORS) {
         xf_promote_block(&judge->promote, &stream->block);
     }
@@ -256,7 +257,7 @@ static void close_stream(struct xf_judge *judge, enum xf_judge_stream which, int
                                            .rho = judge->rho,
                                            .n = detector->value,
                                            .window = xf_detector_window(detector)};
-        latch(judge, which == XF_STREAM_SLOW ? XF_JUDGE_LATENCY : XF_JUDGE_ERRORS, &finding);
+        latch(judge, rule, &finding);
     }
 }
 
@@ -264,9 +265,14 @@ static void close_budget(struct xf_judge *judge, int64_t t_us)
 {
     struct xf_budget *budget = &judge->budget;
     struct xf_budget_block block;
+    if (judge->budget_trail.stale) {
+        xf_budget_trail_start(&judge->budget_trail, budget);
+    }
     budget->totals.t_us = t_us;
     enum xf_budget_finding found = xf_budget_close(budget, &block);
-    xf_budget_trail_push(&judge->budget_trail, &block);
+    if (!judge->findings[XF_JUDGE_BUDGET].standing) {
+        xf_budget_trail_push(&judge->budget_trail, &block);
+    }
     struct xf_judge_finding finding = {.standing = true,
                                        .at_us = t_us,
                                        .rho = judge->rho,
@@ -279,7 +285,7 @@ static void close_budget(struct xf_judge *judge, int64_t t_us)
         judge->findings[XF_JUDGE_BOTH] = finding;
         mark(&judge->marks.both_us, t_us);
         xf_budget_cut_back(budget);
-        xf_budget_trail_start(&judge->budget_trail, budget);
+        judge->budget_trail.stale = !judge->findings[XF_JUDGE_BUDGET].standing;
     }
 }
 

@@ -4,7 +4,9 @@ target_sources(xf_shifter PRIVATE
     judge_blip.c
     judge_budget.c
     judge_cell.c
+    judge_checkpoint.c
     judge_detector.c
+    judge_explain.c
     judge_options.c
     judge_promote.c
     judge_router.c

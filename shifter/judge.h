@@ -54,8 +54,7 @@ struct xf_judge_options {
     unsigned judges;             /* proxies that judge apart share false_pause; else 1 */
     bool watch_4xx;              /* a second stream: 4xx answers */
     bool sticky;                 /* `sent` counts each key once a step: shares are of `done` */
-    bool exact;                  /* replay: exact times since its start instead of cells of a
-                                    wall clock; blocks need no margin for the cells' edges */
+    bool exact; /* replay: exact times since its start instead of cells of a wall clock */
 };
 
 enum xf_judge_rule {

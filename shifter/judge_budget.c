@@ -14,10 +14,15 @@ static const double budget_parts[] = {0.1, 0.25, 0.5, 0.95}; /* of the way from 
 
 static_assert(XF_COUNT(budget_parts) == XF_BUDGET_ALTERNATIVES, "alternatives fit");
 
-/* Blue's recent share decides alone once it rests on this many responses over this time: after a
- * shared outage has ended for blue, the old part of the window must not shield green. */
-#define RECENT_BLUE 50u
-#define RECENT_US   1000000
+/* While both fail, the recent past decides once it rests on this many responses of either over
+ * this time: after a shared outage has ended for blue, its old failures must not shield green. */
+#define RECENT_RESPONSES 50u
+#define RECENT_US        1000000
+#define RECENT_DENIED    9.2     /* ln(1/0.0001): it is looked at over and over */
+#define RECENT_US_MAX    5000000 /* then the recent past begins anew */
+#define RECENT_GREEN     0.75    /* of green's share since the trouble began: it goes on failing */
+
+#define DENIED 4.6 /* ln(1/0.01) */
 
 void xf_budget_init(struct xf_budget *budget, const struct xf_budget_options *options,
                     int64_t begun_us)
@@ -86,11 +91,36 @@ struct xf_totals xf_budget_window(const struct xf_budget *budget)
     return xf_totals_between(&budget->since[best], &budget->totals);
 }
 
-/* Blue fails at least half as much as green. */
-static bool blue_fails_too(const struct xf_totals *window)
+/* Blue fails at least half as much as green, or too few of its responses were seen to deny it: at
+ * a large split blue's share is a guess, and a shared outage must not be blamed on green.  By
+ * Chernoff's bound so few failures at half of green's share have a probability of at most
+ * exp(-n KL); exp(-denied) denies. */
+static bool blue_fails_too(const struct xf_totals *window, double denied)
 {
-    return window->bad_blue > 0 &&
-           xf_totals_blue_share(window) >= 0.5 * xf_totals_green_share(window);
+    double blue = xf_totals_blue_share(window);
+    double half = 0.5 * xf_totals_green_share(window);
+    if (blue >= half) {
+        return true;
+    }
+    double divergence = (1 - blue) * log((1 - blue) / (1 - half));
+    divergence += blue > 0 ? blue * log(blue / half) : 0;
+    return (double) window->done_blue * divergence < denied;
+}
+
+static bool long_enough(const struct xf_budget *budget, const struct xf_totals *recent)
+{
+    return recent->done_blue >= RECENT_RESPONSES && recent->done_green >= RECENT_RESPONSES &&
+           budget->totals.t_us - recent->t_us >= RECENT_US;
+}
+
+/* Of a trouble that both shared, blue is over it and green is not. */
+static bool blue_recovered(const struct xf_budget *budget, const struct xf_totals *window)
+{
+    struct xf_totals recent = xf_totals_between(&budget->recent, &budget->totals);
+    return recent.t_us > window->t_us && long_enough(budget, &recent) &&
+           !blue_fails_too(&recent, RECENT_DENIED) &&
+           xf_totals_blue_share(&recent) <= budget->options.limit &&
+           xf_totals_green_share(&recent) >= RECENT_GREEN * xf_totals_green_share(window);
 }
 
 enum xf_budget_finding xf_budget_finding(const struct xf_budget *budget)
@@ -99,13 +129,9 @@ enum xf_budget_finding xf_budget_finding(const struct xf_budget *budget)
         return XF_BUDGET_QUIET;
     }
     struct xf_totals window = xf_budget_window(budget);
-    struct xf_totals recent = xf_totals_between(&budget->recent, &budget->totals);
-    if (!blue_fails_too(&window)) {
-        return XF_BUDGET_OVER;
-    }
-    bool recovered = recent.done_blue >= RECENT_BLUE && recent.bad_green > 0 &&
-                     budget->totals.t_us - recent.t_us >= RECENT_US && !blue_fails_too(&recent);
-    return recovered ? XF_BUDGET_OVER : XF_BUDGET_BOTH;
+    bool both =
+        window.bad_blue > 0 && blue_fails_too(&window, DENIED) && !blue_recovered(budget, &window);
+    return both ? XF_BUDGET_BOTH : XF_BUDGET_OVER;
 }
 
 void xf_budget_cut_back(struct xf_budget *budget)
@@ -116,8 +142,10 @@ void xf_budget_cut_back(struct xf_budget *budget)
         budget->cusum[k] *= factor;
     }
     budget->value *= factor;
+    struct xf_totals window = xf_budget_window(budget);
     struct xf_totals recent = xf_totals_between(&budget->recent, &budget->totals);
-    if (budget->totals.t_us - recent.t_us >= RECENT_US && recent.done_blue >= RECENT_BLUE) {
+    bool old = budget->totals.t_us - recent.t_us >= RECENT_US_MAX;
+    if (recent.t_us <= window.t_us || (old && long_enough(budget, &recent))) {
         budget->recent = budget->totals;
     }
 }

@@ -39,6 +39,7 @@ void xf_trail_push(struct xf_trail *trail, const struct xf_detector *detector,
 void xf_budget_trail_start(struct xf_budget_trail *trail, const struct xf_budget *budget)
 {
     trail->base = *budget;
+    trail->stale = false;
     trail->count = 0;
 }
 

@@ -31,6 +31,7 @@ struct xf_trail {
 
 struct xf_budget_trail {
     struct xf_budget base;
+    bool stale; /* the evidence was cut back: the next block starts the trail anew */
     unsigned count;
     struct xf_budget_block blocks[XF_TRAIL_BLOCKS];
 };
