@@ -12,6 +12,8 @@ int xf_cmd_explain(int argc, char **argv);
 int xf_cmd_version(int argc, char **argv);
 
 /* cmd_serve.c */
+int xf_cmd_serve(int argc, char **argv);
 int xf_cmd_proxy(int argc, char **argv);
+int xf_cmd_shifter(int argc, char **argv);
 
 #endif

@@ -7,6 +7,7 @@
 #include "shifter/agent.h"
 #include "shifter/cmd_host.h"
 #include "shifter/command.h"
+#include "shifter/controller.h"
 
 #include <getopt.h>
 
@@ -37,6 +38,19 @@ static int run_daemon(int argc, char **argv, struct xf_supervisor_options *what)
         return xf_command_usage(xf_command_find(argv[0]));
     }
     return xf_supervisor_run(what);
+}
+
+int xf_cmd_serve(int argc, char **argv)
+{
+    struct xf_supervisor_options what = {
+        .agent_main = xf_agent_main, .shifter_main = xf_shifter_main, .workers = true};
+    return run_daemon(argc, argv, &what);
+}
+
+int xf_cmd_shifter(int argc, char **argv)
+{
+    struct xf_supervisor_options what = {.shifter_main = xf_shifter_main};
+    return run_daemon(argc, argv, &what);
 }
 
 int xf_cmd_proxy(int argc, char **argv)

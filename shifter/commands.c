@@ -32,6 +32,9 @@ static int run_help(int argc, char **argv);
     "--allow-stale: serve a snapshot that is too old."
 
 const struct xf_command xf_commands[] = {
+    {"serve", "[-c FILE] [--assume-live] [--allow-stale]", "run crossfade on this host",
+     "Workers, agent, logger and the control plane.\n" DAEMON_DETAILS, xf_cmd_serve},
+    {"shifter", "[-c FILE]", "run the control plane alone", DAEMON_DETAILS, xf_cmd_shifter},
     {"proxy", "[-c FILE] [--assume-live] [--allow-stale]", "run this host's proxy of a fleet",
      "Workers, agent and logger, without the control plane.\n" DAEMON_DETAILS, xf_cmd_proxy},
     {"check", "[-c FILE]", "read and check a configuration file",

@@ -5,6 +5,7 @@ target_sources(xf_shifter PRIVATE
     control_ends.c
     control_holds.c
     control_tick.c
+    controller.c
     cutover.c
     document.c
     document_json.c
@@ -19,4 +20,10 @@ target_sources(xf_shifter PRIVATE
     roster.c
     roster_traffic.c
     schedule.c
+    tenure.c
+    tenure_command.c
+    tenure_judge.c
+    tenure_signal.c
+    tenure_view.c
+    tenure_write.c
     zone.c)

@@ -1,0 +1,455 @@
+/*
+ * controller.c -- the shifter process; see controller.h.
+ *
+ * Rules: nothing here decides about a cutover; nothing here blocks the loop.
+ */
+#include "shifter/controller.h"
+
+#include "config/base/log.h"
+#include "shifter/bus.h"
+#include "shifter/bus_message.h"
+#include "shifter/cutover.h"
+#include "shifter/roster.h"
+#include "shifter/signal.h"
+#include "shifter/store.h"
+#include "shifter/tenure.h"
+
+#include <event2/event.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <unistd.h>
+
+#define TICK_US 50000
+
+struct delivery { /* of one service's signal */
+    struct controller *controller;
+    struct xf_tenure *tenure;
+    struct xf_signal *signal;
+    unsigned sequence;
+    bool waiting; /* an attempt waits for the answer of the check */
+};
+
+struct controller {
+    const struct xf_child_start *start;
+    const struct xf_config *config;
+    const struct xf_clock *clock;
+    struct event_base *loop;
+    struct event *tick, *channel;
+    struct xf_store *store;
+    struct xf_bus_leader *bus;
+    struct xf_roster *roster;
+    char holder[XF_UUID_TEXT_BYTES];
+    struct xf_tenure *tenures[XF_SERVICES_MAX];
+    struct delivery deliveries[XF_SERVICES_MAX];
+    unsigned tenures_count;
+    struct xf_log_limit odd_messages;
+};
+
+static struct xf_tenure *tenure_of(struct controller *controller, const char *service)
+{
+    for (unsigned i = 0; i < controller->tenures_count; i++) {
+        if (strcmp(xf_tenure_service(controller->tenures[i]), service) == 0) {
+            return controller->tenures[i];
+        }
+    }
+    return NULL;
+}
+
+/* ---- what a tenure calls ---- */
+
+static void publish(void *context, const struct xf_message_state *state)
+{
+    struct controller *controller = context;
+    json_t *message = xf_message_state_make(state);
+    if (message != NULL) {
+        xf_bus_publish(controller->bus, message);
+        json_decref(message);
+    }
+}
+
+static void reply(void *context, const struct xf_message_reply *reply)
+{
+    struct controller *controller = context;
+    json_t *message = xf_message_reply_make(reply);
+    if (message != NULL) {
+        xf_bus_publish(controller->bus, message);
+        json_decref(message);
+    }
+}
+
+static double side_weight(const json_t *entry, const char *side)
+{
+    return json_number_value(json_object_get(json_object_get(entry, side), "weight"));
+}
+
+static const char *member(const json_t *entry, const char *key)
+{
+    const char *text = json_string_value(json_object_get(entry, key));
+    return text != NULL ? text : "";
+}
+
+static void note(void *context, const char *service, const char *event, const char *text,
+                 const json_t *entry)
+{
+    (void) context;
+    char quoted[XF_LOG_QUOTE_BYTES];
+    char actor[XF_LOG_QUOTE_BYTES];
+    if (entry == NULL) {
+        xf_log(XF_LOG_WARNING, event, "service=%s text=%s", service, xf_log_quote(text, quoted));
+        return;
+    }
+    const json_t *after = json_object_get(entry, "after");
+    xf_log(XF_LOG_NOTICE, event,
+           "service=%s cutover=%s verb=%s state=%s from_weight=%g%% to_weight=%g%% actor=%s "
+           "sentence=%s",
+           service, member(entry, "cutover"), member(entry, "verb"), member(after, "state"),
+           side_weight(entry, "before"), side_weight(entry, "after"),
+           xf_log_quote(member(entry, "actor"), actor),
+           xf_log_quote(member(entry, "sentence"), quoted));
+}
+
+/* A route names live, blue and green; a follower's cutover is its leader's. */
+static const char *in_use_by(void *context, const char *service, const char *cluster)
+{
+    struct controller *controller = context;
+    for (unsigned i = 0; i < controller->tenures_count; i++) {
+        const struct xf_tenure *tenure = controller->tenures[i];
+        const struct xf_document *document = xf_tenure_document(tenure);
+        if (strcmp(xf_tenure_service(tenure), service) == 0) {
+            continue;
+        }
+        if (document == NULL) { /* nothing is known of it: it may */
+            return xf_tenure_service(tenure);
+        }
+        bool runs = xf_cutover_runs(document->state);
+        if ((!runs && strcmp(document->live, cluster) == 0) ||
+            (runs &&
+             (strcmp(document->from, cluster) == 0 || strcmp(document->to, cluster) == 0))) {
+            return xf_tenure_service(tenure);
+        }
+    }
+    return NULL;
+}
+
+static const char *signalled_by(void *context, const char *service, const char *cluster)
+{
+    struct controller *controller = context;
+    (void) service;
+    for (unsigned i = 0; i < controller->tenures_count; i++) {
+        const struct xf_document *document = xf_tenure_document(controller->tenures[i]);
+        if (document != NULL && document->signal.sequence == 1 &&
+            (document->state == XF_CUTOVER_SAFE || document->state == XF_CUTOVER_FINALIZING) &&
+            strcmp(document->signalled, cluster) == 0) {
+            return xf_tenure_service(controller->tenures[i]);
+        }
+    }
+    return NULL;
+}
+
+/* ---- delivering a signal ---- */
+
+static struct delivery *delivery_of(struct controller *controller, const char *service)
+{
+    for (unsigned i = 0; i < controller->tenures_count; i++) {
+        if (strcmp(xf_tenure_service(controller->tenures[i]), service) == 0) {
+            return &controller->deliveries[i];
+        }
+    }
+    return NULL;
+}
+
+static void signal_check(void *context, struct xf_signal *signal)
+{
+    struct delivery *delivery = context;
+    (void) signal;
+    delivery->waiting = true;
+    xf_tenure_signal_check(delivery->tenure);
+}
+
+static void signal_checked(void *context, const char *service, bool stands)
+{
+    struct delivery *delivery = delivery_of(context, service);
+    if (delivery != NULL && delivery->signal != NULL && delivery->waiting) {
+        delivery->waiting = false;
+        xf_signal_checked(delivery->signal, stands);
+    }
+}
+
+static void signal_attempted(void *context, const char *receiver, unsigned attempt, bool accepted,
+                             const char *sentence)
+{
+    struct delivery *delivery = context;
+    char quoted[XF_LOG_QUOTE_BYTES];
+    xf_log(accepted ? XF_LOG_NOTICE : XF_LOG_WARNING, "signal.attempted",
+           "service=%s sequence=%u receiver=\"%s\" attempt=%u accepted=%s text=%s",
+           xf_tenure_service(delivery->tenure), delivery->sequence, receiver, attempt,
+           accepted ? "yes" : "no", xf_log_quote(sentence, quoted));
+}
+
+static void signal_delivered(void *context)
+{
+    struct delivery *delivery = context;
+    xf_tenure_delivered(delivery->tenure, delivery->sequence);
+}
+
+static void deliver(void *context, const char *service, const struct xf_signal_record *record,
+                    const struct xf_plan *plan)
+{
+    struct controller *controller = context;
+    struct delivery *delivery = delivery_of(controller, service);
+    xf_signal_destroy(delivery->signal);
+    delivery->signal = NULL;
+    delivery->waiting = false;
+    if (record == NULL) {
+        return;
+    }
+    xf_log(XF_LOG_NOTICE, "signal", "key=%s sequence=%u event=%s service=%s from=%s to=%s",
+           record->key, record->sequence, xf_signal_event_name(record->event), service,
+           record->from, record->to);
+    struct xf_signal_options options = {.config = controller->config,
+                                        .webhook = plan != NULL ? plan->signal_webhook : "",
+                                        .hook = plan != NULL ? plan->signal_hook : ""};
+    struct xf_signal_calls calls = {.check = signal_check,
+                                    .attempted = signal_attempted,
+                                    .delivered = signal_delivered,
+                                    .context = delivery};
+    struct xf_error err;
+    delivery->sequence = record->sequence;
+    if (xf_signal_create(controller->loop, controller->clock, record, &options, &calls,
+                         &delivery->signal, &err) != 0) {
+        char quoted[XF_LOG_QUOTE_BYTES];
+        xf_log(XF_LOG_ERROR, "signal.failed", "service=%s problem=%s", service,
+               xf_log_quote(err.message, quoted));
+    }
+}
+
+/* ---- the bus ---- */
+
+static void odd_message(struct controller *controller, const struct xf_error *err)
+{
+    char quoted[XF_LOG_QUOTE_BYTES];
+    xf_log_limited(&controller->odd_messages, 5, XF_LOG_WARNING, "bus.odd_message", "problem=%s",
+                   xf_log_quote(err->message, quoted));
+}
+
+static void on_heartbeat(struct controller *controller, const json_t *message)
+{
+    struct xf_message_heartbeat heartbeat;
+    struct xf_error err;
+    if (xf_message_heartbeat_read(message, &heartbeat, &err) != 0) {
+        odd_message(controller, &err);
+        return;
+    }
+    if (!xf_roster_heartbeat(controller->roster, &heartbeat,
+                             xf_clock_boottime_ms(controller->clock))) {
+        (void) XF_FAIL(&err, XF_E_FAILED, "heartbeat: too many proxies, or out of memory");
+        odd_message(controller, &err);
+    }
+}
+
+static void on_samples(struct controller *controller, const json_t *message)
+{
+    struct xf_message_samples samples;
+    struct xf_error err;
+    if (xf_message_samples_read(message, &samples, &err) != 0) {
+        odd_message(controller, &err);
+        return;
+    }
+    struct xf_tenure *tenure = tenure_of(controller, samples.service);
+    if (tenure != NULL) {
+        xf_tenure_samples(tenure, &samples);
+    }
+    xf_message_samples_release(&samples);
+}
+
+static void refuse_command(struct controller *controller, const struct xf_message_command *command)
+{
+    struct xf_message_reply answer = {.exit = 2};
+    memcpy(answer.request, command->request, sizeof(answer.request));
+    (void) snprintf(answer.message, sizeof(answer.message),
+                    "there is no service \"%s\" with cutovers of its own", command->service);
+    reply(controller, &answer);
+}
+
+static void on_command(struct controller *controller, const json_t *message)
+{
+    struct xf_message_command command;
+    struct xf_error err;
+    if (xf_message_command_read(message, &command, &err) != 0) {
+        odd_message(controller, &err);
+        const char *request = json_string_value(json_object_get(message, "request"));
+        struct xf_message_reply answer = {.exit = 2};
+        if (request != NULL && strlen(request) < sizeof(answer.request)) {
+            (void) snprintf(answer.request, sizeof(answer.request), "%s", request);
+            (void) snprintf(answer.message, sizeof(answer.message), "%.500s", err.message);
+            reply(controller, &answer);
+        }
+        return;
+    }
+    struct xf_tenure *tenure = tenure_of(controller, command.service);
+    if (tenure != NULL) {
+        xf_tenure_command(tenure, &command);
+        xf_tenure_tick(tenure);
+    } else {
+        refuse_command(controller, &command);
+    }
+    xf_message_command_release(&command);
+}
+
+static void on_message(void *context, json_t *message)
+{
+    struct controller *controller = context;
+    enum xf_message_kind kind;
+    if (!xf_message_kind_of(message, &kind)) {
+        struct xf_error err;
+        (void) XF_FAIL(&err, XF_E_FAILED, "a message of no known kind");
+        odd_message(controller, &err);
+    } else if (kind == XF_MESSAGE_HEARTBEAT) {
+        on_heartbeat(controller, message);
+    } else if (kind == XF_MESSAGE_SAMPLES) {
+        on_samples(controller, message);
+    } else if (kind == XF_MESSAGE_COMMAND) {
+        on_command(controller, message);
+    }
+}
+
+/* ---- the process ---- */
+
+static void on_tick(evutil_socket_t fd, short what, void *arg)
+{
+    (void) fd;
+    (void) what;
+    struct controller *controller = arg;
+    for (unsigned i = 0; i < controller->tenures_count; i++) {
+        xf_tenure_tick(controller->tenures[i]);
+    }
+}
+
+/* Nothing is said on the channel but its end: the supervisor is gone, or wants this to stop. */
+static void on_channel(evutil_socket_t fd, short what, void *arg)
+{
+    (void) what;
+    struct controller *controller = arg;
+    struct xf_channel_message message;
+    enum xf_channel_result result;
+    while ((result = xf_channel_receive(fd, &message)) == XF_CHANNEL_GOT) {
+        for (uint32_t i = 0; i < message.fds_count; i++) {
+            close(message.fds[i]);
+        }
+    }
+    if (result == XF_CHANNEL_CLOSED) {
+        event_base_loopbreak(controller->loop);
+    }
+}
+
+static int make_tenures(struct controller *controller, struct xf_error *err)
+{
+    struct xf_tenure_calls calls = {.publish = publish,
+                                    .reply = reply,
+                                    .note = note,
+                                    .deliver = deliver,
+                                    .checked = signal_checked,
+                                    .in_use_by = in_use_by,
+                                    .signalled_by = signalled_by,
+                                    .context = controller};
+    for (unsigned i = 0; i < controller->config->services_count; i++) {
+        if (controller->config->services[i].follows >= 0) {
+            continue;
+        }
+        struct xf_tenure_options options = {.config = controller->config,
+                                            .service = i,
+                                            .store = controller->store,
+                                            .clock = controller->clock,
+                                            .roster = controller->roster,
+                                            .holder = controller->holder,
+                                            .name = controller->config->proxy_name};
+        struct xf_tenure *tenure = xf_tenure_create(&options, &calls);
+        if (tenure == NULL) {
+            return XF_FAIL(err, XF_E_NO_MEMORY, "shifter: no memory to begin");
+        }
+        unsigned slot = controller->tenures_count++;
+        controller->tenures[slot] = tenure;
+        controller->deliveries[slot] =
+            (struct delivery){.controller = controller, .tenure = tenure};
+    }
+    return 0;
+}
+
+static int begin(struct controller *controller, struct xf_error *err)
+{
+    struct xf_bus_leader_calls bus_calls = {.received = on_message, .context = controller};
+    const struct timeval every = {0, TICK_US};
+    xf_uuid_make(controller->holder);
+    controller->loop = event_base_new();
+    controller->roster = xf_roster_create(controller->config);
+    if (controller->loop == NULL || controller->roster == NULL) {
+        return XF_FAIL(err, XF_E_NO_MEMORY, "shifter: no memory to begin");
+    }
+    if (xf_store_open(controller->config, controller->loop, controller->clock, &controller->store,
+                      err) != 0 ||
+        xf_bus_lead(controller->config, controller->loop, &bus_calls, &controller->bus, err) != 0 ||
+        make_tenures(controller, err) != 0) {
+        return -1;
+    }
+    controller->tick = event_new(controller->loop, -1, EV_PERSIST, on_tick, controller);
+    controller->channel = event_new(controller->loop, controller->start->channel_fd,
+                                    EV_READ | EV_PERSIST, on_channel, controller);
+    if (controller->tick == NULL || controller->channel == NULL ||
+        event_add(controller->tick, &every) != 0 || event_add(controller->channel, NULL) != 0) {
+        return XF_FAIL(err, XF_E_NO_MEMORY, "shifter: no memory for its timers");
+    }
+    return 0;
+}
+
+/* The store first: what it still owes is answered while the tenures live. */
+static void release(struct controller *controller)
+{
+    for (unsigned i = 0; i < controller->tenures_count; i++) {
+        xf_signal_destroy(controller->deliveries[i].signal);
+        controller->deliveries[i].signal = NULL;
+    }
+    if (controller->store != NULL) {
+        xf_store_close(controller->store);
+    }
+    for (unsigned i = 0; i < controller->tenures_count; i++) {
+        xf_tenure_destroy(controller->tenures[i]);
+    }
+    xf_bus_leader_destroy(controller->bus);
+    xf_roster_destroy(controller->roster);
+    if (controller->tick != NULL) {
+        event_free(controller->tick);
+    }
+    if (controller->channel != NULL) {
+        event_free(controller->channel);
+    }
+    if (controller->loop != NULL) {
+        event_base_free(controller->loop);
+    }
+}
+
+int xf_shifter_main(const struct xf_child_start *start)
+{
+    struct controller *controller = calloc(1, sizeof(*controller));
+    struct xf_error err = {0};
+    if (controller == NULL) {
+        return 1;
+    }
+    controller->start = start;
+    controller->config = start->config;
+    controller->clock = xf_clock_system();
+    signal(SIGPIPE, SIG_IGN);
+    (void) prctl(PR_SET_DUMPABLE, 0);
+    int result = begin(controller, &err);
+    if (result == 0) {
+        event_base_dispatch(controller->loop);
+    } else {
+        char quoted[XF_LOG_QUOTE_BYTES];
+        xf_log(XF_LOG_ERROR, "shifter.failed", "problem=%s", xf_log_quote(err.message, quoted));
+    }
+    release(controller);
+    free(controller);
+    return result == 0 ? 0 : xf_error_exit_code(err.code);
+}

@@ -1,0 +1,464 @@
+/*
+ * tenure.c -- the life of a tenure: leading, loading, ticking, checkpoints, publishing.
+ */
+#include "shifter/tenure.h"
+
+#include "shifter/tenure_parts.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+
+static void on_led(void *context, uint64_t epoch);
+static void on_lost(void *context, const char *why);
+
+/* splitmix64: for sticky seeds and write ids, which must differ, not be secret. */
+uint64_t xf_tenure_random(struct xf_tenure *tenure)
+{
+    uint64_t value = tenure->random += 0x9e3779b97f4a7c15ull;
+    value = (value ^ (value >> 30)) * 0xbf58476d1ce4e5b9ull;
+    value = (value ^ (value >> 27)) * 0x94d049bb133111ebull;
+    return value ^ (value >> 31);
+}
+
+void xf_tenure_uuid(struct xf_tenure *tenure, char out[XF_UUID_TEXT_BYTES])
+{
+    uint64_t a = xf_tenure_random(tenure);
+    uint64_t b = xf_tenure_random(tenure);
+    (void) snprintf(out, XF_UUID_TEXT_BYTES, "%08x-%04x-4%03x-%04x-%012llx", (unsigned) (a >> 32),
+                    (unsigned) (a >> 16) & 0xffff, (unsigned) a & 0xfff,
+                    ((unsigned) (b >> 48) & 0x3fff) | 0x8000,
+                    (unsigned long long) (b & 0xffffffffffffull));
+}
+
+void xf_tenure_note(struct xf_tenure *tenure, const char *event, const char *text)
+{
+    tenure->calls.note(tenure->calls.context, tenure->service->name, event, text, NULL);
+}
+
+struct xf_tenure *xf_tenure_create(const struct xf_tenure_options *options,
+                                   const struct xf_tenure_calls *calls)
+{
+    struct xf_tenure *tenure = calloc(1, sizeof(*tenure));
+    if (tenure == NULL) {
+        return NULL;
+    }
+    tenure->magic = XF_TENURE_MAGIC;
+    tenure->options = *options;
+    tenure->calls = *calls;
+    tenure->service = &options->config->services[options->service];
+    (void) snprintf(tenure->holder, sizeof(tenure->holder), "%s", options->holder);
+    (void) snprintf(tenure->name, sizeof(tenure->name), "%s", options->name);
+    tenure->random = options->seed;
+    if (tenure->random == 0 &&
+        getrandom(&tenure->random, sizeof(tenure->random), 0) != sizeof(tenure->random)) {
+        xf_tenure_destroy(tenure);
+        return NULL;
+    }
+    tenure->grid_offset_ms = xf_clock_wall_ms(options->clock) - xf_tenure_now(tenure);
+    tenure->was_ok = true;
+    tenure->ok_wall_ms = xf_clock_wall_ms(options->clock);
+    xf_grid_init(&tenure->grid);
+    struct xf_lease_calls lease_calls = {.led = on_led, .lost = on_lost, .context = tenure};
+    tenure->lease = xf_lease_create(options->store, options->clock, tenure->service->name,
+                                    tenure->holder, &lease_calls);
+    if (tenure->lease == NULL) {
+        xf_tenure_destroy(tenure);
+        return NULL;
+    }
+    return tenure;
+}
+
+void xf_tenure_destroy(struct xf_tenure *tenure)
+{
+    if (tenure == NULL) {
+        return;
+    }
+    xf_lease_destroy(tenure->lease);
+    for (unsigned i = 0; i < tenure->commands_count; i++) {
+        struct xf_message_command *command =
+            tenure->commands[(tenure->commands_first + i) % XF_COMMANDS_MAX];
+        xf_message_command_release(command);
+        free(command);
+    }
+    if (tenure->write.for_command) {
+        xf_message_command_release(&tenure->write.command);
+    }
+    xf_decision_release(&tenure->write.decision);
+    free(tenure->write.document);
+    free(tenure->write.entry);
+    xf_document_destroy(tenure->document);
+    free(tenure->document_text);
+    free(tenure->judge_text);
+    tenure->magic = 0;
+    free(tenure);
+}
+
+const struct xf_document *xf_tenure_document(const struct xf_tenure *tenure)
+{
+    return tenure->document;
+}
+
+bool xf_tenure_leads(const struct xf_tenure *tenure)
+{
+    return tenure->phase == XF_TENURE_LEADING && xf_lease_leads(tenure->lease);
+}
+
+const char *xf_tenure_service(const struct xf_tenure *tenure)
+{
+    return tenure->service->name;
+}
+
+bool xf_tenure_store_ok(const struct xf_tenure *tenure)
+{
+    return tenure->options.store->ok && !tenure->refused && !tenure->write.lost;
+}
+
+/* ---- leading and losing ---- */
+
+static void on_led(void *context, uint64_t epoch)
+{
+    struct xf_tenure *tenure = context;
+    XF_ASSERT(tenure->magic == XF_TENURE_MAGIC);
+    char text[64];
+    (void) snprintf(text, sizeof(text), "epoch=%llu", (unsigned long long) epoch);
+    xf_tenure_note(tenure, "leader.led", text);
+    xf_tenure_load_again(tenure);
+}
+
+static void on_lost(void *context, const char *why)
+{
+    struct xf_tenure *tenure = context;
+    XF_ASSERT(tenure->magic == XF_TENURE_MAGIC);
+    xf_tenure_note(tenure, "leader.lost", why);
+    tenure->phase = XF_TENURE_ASIDE;
+    xf_tenure_write_drop(tenure, 7, "unknown: this host leads no more, the change may yet stand");
+    xf_tenure_commands_drop(tenure, 7, "this host leads no more");
+}
+
+void xf_tenure_load_again(struct xf_tenure *tenure)
+{
+    tenure->phase = XF_TENURE_LOADING;
+    tenure->read_progress = false;
+    tenure->read_judge = false;
+    tenure->read_time = false;
+    tenure->retry_ms = xf_tenure_now(tenure);
+    /* What was counted belongs to the state that is loaded; the progress says what is kept. */
+    tenure->progress = (struct xf_progress){0};
+    tenure->judging = false;
+    tenure->holds_newer = false;
+}
+
+/* ---- loading: state, then the checkpoints, then the store's clock ---- */
+
+static void load_failed(struct xf_tenure *tenure, const char *what, const char *message)
+{
+    char text[XF_SENTENCE_BYTES];
+    (void) snprintf(text, sizeof(text), "%s: %.400s", what, message != NULL ? message : "");
+    xf_tenure_note(tenure, "store.read_failed", text);
+    tenure->retry_ms = xf_tenure_now(tenure) + XF_RETRY_MS;
+}
+
+static void adopt_loaded(struct xf_tenure *tenure, const struct xf_store_state *state,
+                         struct xf_document *document)
+{
+    char *text = strdup(state->document);
+    if (text == NULL) {
+        xf_document_destroy(document);
+        load_failed(tenure, "state", "out of memory");
+        return;
+    }
+    xf_document_destroy(tenure->document);
+    free(tenure->document_text);
+    tenure->document = document;
+    tenure->document_text = text;
+    tenure->version = state->version;
+    (void) snprintf(tenure->write_id, sizeof(tenure->write_id), "%s", state->write_id);
+}
+
+/* The first document of a service, or the one known here where the store forgot its own. */
+static void make_first(struct xf_tenure *tenure)
+{
+    if (tenure->document != NULL) {
+        tenure->holds_newer = true;
+        return;
+    }
+    const struct xf_config *config = tenure->options.config;
+    tenure->document =
+        xf_document_create(tenure->service->name, config->clusters[tenure->service->live].name);
+    if (tenure->document == NULL) {
+        load_failed(tenure, "state", "out of memory");
+        return;
+    }
+    tenure->document->since_ms = xf_clock_wall_ms(tenure->options.clock);
+    tenure->version = (struct xf_version){0};
+}
+
+static void got_state(void *context, enum xf_store_result result,
+                      const struct xf_store_state *state, const char *message)
+{
+    struct xf_tenure *tenure = context;
+    XF_ASSERT(tenure->magic == XF_TENURE_MAGIC);
+    tenure->reading = XF_READ_NONE;
+    struct xf_document *document = NULL;
+    struct xf_error err = {0};
+    if (result == XF_STORE_ABSENT) {
+        make_first(tenure);
+    } else if (result != XF_STORE_OK) {
+        load_failed(tenure, "state", message);
+    } else if (tenure->document != NULL &&
+               xf_version_compare(&state->version, &tenure->version) < 0) {
+        tenure->holds_newer = true;
+    } else if (xf_document_read(state->document, &document, &err) != 0) {
+        load_failed(tenure, "state", err.message);
+    } else if (strcmp(document->service, tenure->service->name) != 0) {
+        xf_document_destroy(document);
+        load_failed(tenure, "state", "is another service's");
+    } else {
+        adopt_loaded(tenure, state, document);
+    }
+    if (tenure->retry_ms <= xf_tenure_now(tenure) && tenure->phase == XF_TENURE_LOADING &&
+        tenure->document != NULL) {
+        tenure->read_progress = true; /* to be read next */
+    }
+}
+
+static void got_progress(void *context, enum xf_store_result result, const char *text,
+                         const char *message)
+{
+    struct xf_tenure *tenure = context;
+    XF_ASSERT(tenure->magic == XF_TENURE_MAGIC);
+    tenure->reading = XF_READ_NONE;
+    if (result != XF_STORE_OK && result != XF_STORE_ABSENT && result != XF_STORE_UNREADABLE) {
+        load_failed(tenure, "progress", message);
+        return;
+    }
+    if (result == XF_STORE_OK && xf_progress_read(text, &tenure->progress, NULL) != 0) {
+        tenure->progress = (struct xf_progress){0};
+    }
+    tenure->progress.weight = tenure->document->weight;
+    tenure->read_progress = false;
+    tenure->read_judge = true;
+}
+
+static void got_judge(void *context, enum xf_store_result result, const char *text,
+                      const char *message)
+{
+    struct xf_tenure *tenure = context;
+    XF_ASSERT(tenure->magic == XF_TENURE_MAGIC);
+    tenure->reading = XF_READ_NONE;
+    if (result != XF_STORE_OK && result != XF_STORE_ABSENT && result != XF_STORE_UNREADABLE) {
+        load_failed(tenure, "judge", message);
+        return;
+    }
+    free(tenure->judge_text);
+    tenure->judge_text = result == XF_STORE_OK ? strdup(text) : NULL;
+    tenure->read_judge = false;
+    tenure->read_time = true;
+}
+
+static void lead(struct xf_tenure *tenure)
+{
+    tenure->phase = XF_TENURE_LEADING;
+    xf_grid_init(&tenure->grid);
+    xf_tenure_judge_follow(tenure);
+    tenure->accepted =
+        tenure->document->signal.accepted_at_ms != 0 ? tenure->document->signal.sequence : 0;
+    if (tenure->version.generation > 0 && !tenure->holds_newer) {
+        xf_tenure_publish(tenure);
+    }
+}
+
+static void got_time(void *context, enum xf_store_result result, const char *text,
+                     const char *message)
+{
+    struct xf_tenure *tenure = context;
+    XF_ASSERT(tenure->magic == XF_TENURE_MAGIC);
+    tenure->reading = XF_READ_NONE;
+    uint64_t ms;
+    if (result != XF_STORE_OK || !xf_parse_uint(text, INT64_MAX / 4, &ms)) {
+        load_failed(tenure, "time", message);
+        return;
+    }
+    tenure->grid_offset_ms = (int64_t) ms - xf_tenure_now(tenure);
+    tenure->read_time = false;
+    lead(tenure);
+}
+
+static void load(struct xf_tenure *tenure)
+{
+    struct xf_store *store = tenure->options.store;
+    const char *service = tenure->service->name;
+    if (tenure->reading != XF_READ_NONE || xf_tenure_now(tenure) < tenure->retry_ms) {
+        return;
+    }
+    if (tenure->read_time) {
+        tenure->reading = XF_READ_TIME;
+        store->calls->read_time(store, got_time, tenure);
+    } else if (tenure->read_judge) {
+        tenure->reading = XF_READ_JUDGE;
+        store->calls->read_checkpoint(store, service, "judge", got_judge, tenure);
+    } else if (tenure->read_progress) {
+        tenure->reading = XF_READ_PROGRESS;
+        store->calls->read_checkpoint(store, service, "progress", got_progress, tenure);
+    } else {
+        tenure->reading = XF_READ_STATE;
+        store->calls->read_state(store, service, got_state, tenure);
+    }
+}
+
+/* ---- publishing and checkpoints ---- */
+
+void xf_tenure_publish(struct xf_tenure *tenure)
+{
+    struct xf_message_state state = {
+        .version = tenure->version,
+        .document = tenure->document_text,
+        .progress = {.step_elapsed_ms = -1, .step_remaining_ms = -1},
+        .store_time_ms = xf_tenure_store_time(tenure),
+    };
+    if (xf_schedule_step(tenure->document) != NULL) {
+        state.progress.step_elapsed_ms = tenure->progress.step_ms;
+        state.progress.step_remaining_ms =
+            xf_schedule_remaining_ms(tenure->document, &tenure->progress);
+    }
+    const char *emptied =
+        tenure->document->weight == 0 ? tenure->document->to : tenure->document->from;
+    for (unsigned i = 0; emptied[0] != '\0' && i < xf_roster_count(tenure->options.roster); i++) {
+        const struct xf_message_cluster *cluster =
+            xf_member_cluster(xf_roster_member(tenure->options.roster, i), emptied);
+        state.progress.tunnels += cluster != NULL ? cluster->tunnels : 0;
+    }
+    memcpy(state.service, tenure->service->name, strlen(tenure->service->name) + 1);
+    memcpy(state.write_id, tenure->write_id, sizeof(state.write_id));
+    memcpy(state.leader.id, tenure->holder, sizeof(state.leader.id));
+    memcpy(state.leader.name, tenure->name, sizeof(state.leader.name));
+    tenure->published_ms = xf_tenure_now(tenure);
+    tenure->calls.publish(tenure->calls.context, &state);
+}
+
+static void checkpoint_done(void *context, enum xf_store_result result, const char *message)
+{
+    struct xf_tenure *tenure = context;
+    XF_ASSERT(tenure->magic == XF_TENURE_MAGIC);
+    (void) message;
+    XF_ASSERT(tenure->checkpoints_open > 0);
+    tenure->checkpoints_open--;
+    if (result == XF_STORE_OK) {
+        tenure->refused = false;
+    } else if (result == XF_STORE_REFUSED) {
+        tenure->refused = true;
+    }
+}
+
+/* `progress` and `judge`, each second; never more than one of each on its way. */
+static void checkpoint(struct xf_tenure *tenure)
+{
+    struct xf_store *store = tenure->options.store;
+    int64_t now = xf_tenure_now(tenure);
+    if (tenure->checkpoints_open > 0 || now - tenure->checkpoint_ms < XF_CHECKPOINT_MS ||
+        !xf_cutover_runs(tenure->document->state)) {
+        return;
+    }
+    tenure->checkpoint_ms = now;
+    char *progress = xf_progress_write(&tenure->progress);
+    const char *names[] = {"progress"};
+    const char *texts[] = {progress};
+    for (unsigned i = 0; i < XF_COUNT(texts); i++) {
+        if (texts[i] != NULL) {
+            tenure->checkpoints_open++;
+            store->calls->write_checkpoint(store, tenure->service->name, names[i], tenure->holder,
+                                           xf_lease_epoch(tenure->lease), texts[i], checkpoint_done,
+                                           tenure);
+        }
+    }
+    free(progress);
+}
+
+/* ---- ticking ---- */
+
+/* Writes the first document, or the one known here where the store was found older. */
+static bool write_first(struct xf_tenure *tenure)
+{
+    if (tenure->version.generation > 0 && !tenure->holds_newer) {
+        return false;
+    }
+    bool restored = tenure->holds_newer;
+    struct xf_decision decision = {.document = xf_document_copy(tenure->document)};
+    char at[XF_TIME_TEXT_BYTES];
+    decision.entry = json_pack(
+        "{s:s, s:s, s:s, s:s, s:s, s:n, s:{s:s, s:f, s:i}, s:s, s:n}", "at",
+        xf_format_time(xf_clock_wall_ms(tenure->options.clock), at), "actor", "crossfade", "verb",
+        restored ? "restored" : "created", "reason", restored ? "the store knew less" : "",
+        "cutover", tenure->document->cutover, "before", "after", "state",
+        xf_cutover_state_name(tenure->document->state), "weight", tenure->document->weight / 100.0,
+        "step", tenure->document->step + 1, "sentence",
+        restored ? "the control state is restored; the weight is as it was"
+                 : "the service's first state",
+        "verdict");
+    if (decision.document == NULL || decision.entry == NULL) {
+        xf_decision_release(&decision);
+        return true;
+    }
+    xf_tenure_write(tenure, &decision, NULL, restored);
+    return true;
+}
+
+static void decide(struct xf_tenure *tenure)
+{
+    struct xf_facts facts;
+    xf_tenure_facts(tenure, NULL, &facts);
+    xf_progress_tick(&tenure->progress, tenure->document, facts.boot_ms, facts.fleet.in_force,
+                     !tenure->write.on && xf_control_counts(tenure->document, &facts));
+    if (tenure->write.on || write_first(tenure)) {
+        return;
+    }
+    xf_tenure_commands_tick(tenure);
+    if (tenure->write.on) {
+        return;
+    }
+    struct xf_decision decision;
+    xf_control_tick(tenure->document, &tenure->progress, &facts, &decision);
+    if (decision.document != NULL) {
+        xf_tenure_write(tenure, &decision, NULL, false);
+    }
+}
+
+static void watch_store(struct xf_tenure *tenure)
+{
+    bool ok = xf_tenure_store_ok(tenure);
+    if (ok != tenure->was_ok) {
+        tenure->was_ok = ok;
+        tenure->ok_wall_ms = xf_clock_wall_ms(tenure->options.clock);
+        xf_tenure_note(tenure, ok ? "store.back" : "store.lost",
+                       ok ? "it takes changes again"
+                          : "no change can be written; traffic flows on at the last weight");
+    }
+}
+
+void xf_tenure_tick(struct xf_tenure *tenure)
+{
+    XF_ASSERT(tenure->magic == XF_TENURE_MAGIC);
+    xf_lease_tick(tenure->lease);
+    if (tenure->phase == XF_TENURE_LOADING) {
+        load(tenure);
+    }
+    if (tenure->phase == XF_TENURE_LEADING && xf_lease_leads(tenure->lease)) {
+        watch_store(tenure);
+        xf_tenure_judge_tick(tenure);
+        xf_tenure_write_tick(tenure);
+        decide(tenure);
+        checkpoint(tenure);
+        if (xf_tenure_now(tenure) - tenure->published_ms >= 1000 &&
+            tenure->version.generation > 0 && !tenure->holds_newer) {
+            xf_tenure_publish(tenure);
+        }
+    } else {
+        xf_tenure_commands_tick(tenure);
+    }
+    if (tenure->document != NULL) {
+        xf_tenure_signal_tick(tenure);
+    }
+    xf_tenure_waiters_tick(tenure);
+}

@@ -1,0 +1,150 @@
+/*
+ * tenure_parts.h -- what the files of tenure share; nothing else includes it.
+ */
+#ifndef XF_SHIFTER_TENURE_PARTS_H
+#define XF_SHIFTER_TENURE_PARTS_H
+
+#include "shifter/control.h"
+#include "shifter/cutover.h"
+#include "shifter/grid.h"
+#include "shifter/lease.h"
+#include "shifter/tenure.h"
+
+#define XF_TENURE_MAGIC   0x74656e75u
+#define XF_COMMANDS_MAX   256u  /* waiting for their turn */
+#define XF_WAITERS_MAX    512u  /* answered, waiting for their version to be in force */
+#define XF_COMMAND_AGE_MS 10000 /* older ones are refused */
+#define XF_WAIT_MS        5000  /* then a verb answers and names who lags */
+#define XF_RETRY_MS       250   /* between attempts at the store */
+#define XF_CHECKPOINT_MS  1000
+
+enum xf_tenure_phase {
+    XF_TENURE_ASIDE,   /* another leads, or nobody yet */
+    XF_TENURE_LOADING, /* reads are under way, or due again at retry_ms */
+    XF_TENURE_LEADING,
+};
+
+enum xf_tenure_read { XF_READ_NONE, XF_READ_STATE, XF_READ_PROGRESS, XF_READ_JUDGE, XF_READ_TIME };
+
+struct xf_pending_write {
+    bool on;
+    bool asked; /* the store has it; its answer will come */
+    bool lost;  /* an answer got lost: the same write_id again at retry_ms */
+    struct xf_decision decision;
+    struct xf_version expected, next;
+    char write_id[XF_UUID_TEXT_BYTES];
+    char *document, *entry; /* texts */
+    bool restored;
+    bool for_command;
+    struct xf_message_command command; /* whose change this is */
+};
+
+struct xf_waiter {
+    char request[XF_REQUEST_ID_BYTES];
+    int exit_code;
+    char message[XF_SENTENCE_BYTES];
+    struct xf_version version;
+    int64_t since_ms;
+};
+
+struct xf_tenure {
+    unsigned magic;
+    struct xf_tenure_options options;
+    struct xf_tenure_calls calls;
+    const struct xf_config_service *service;
+    char holder[XF_UUID_TEXT_BYTES];
+    char name[XF_NAME_BYTES];
+    uint64_t random;
+    struct xf_lease *lease;
+    enum xf_tenure_phase phase;
+    enum xf_tenure_read reading;               /* the read under way */
+    bool read_progress, read_judge, read_time; /* done in this loading */
+    int64_t retry_ms;
+
+    /* what stands in the store, as far as known */
+    struct xf_document *document;
+    char *document_text;
+    struct xf_version version;
+    char write_id[XF_UUID_TEXT_BYTES];
+    bool holds_newer; /* the store was found older than this: it must be restored */
+
+    struct xf_pending_write write;
+    struct xf_message_command *commands[XF_COMMANDS_MAX];
+    int64_t commands_ms[XF_COMMANDS_MAX];
+    unsigned commands_first, commands_count;
+    struct xf_waiter waiters[XF_WAITERS_MAX];
+    unsigned waiters_count;
+
+    struct xf_progress progress;
+    int64_t checkpoint_ms;
+    unsigned checkpoints_open; /* asked for, not yet answered */
+    bool refused;              /* the store said no; until it takes something */
+    int64_t refused_ms;
+    bool was_ok;
+    int64_t ok_wall_ms;
+
+    int64_t grid_offset_ms; /* store's clock minus CLOCK_BOOTTIME */
+    struct xf_grid grid;
+    struct xf_judge judge;
+    bool judging;
+    char *judge_text;       /* the checkpoint, until a judge exists to load it into */
+    uint64_t judge_attempt; /* the document's, of the judge */
+    unsigned judge_verdict_attempt;
+    uint64_t judge_step_entry;
+    unsigned judge_weight;
+
+    unsigned accepted;   /* largest sequence that every receiver took */
+    unsigned delivering; /* the sequence whose delivery runs; 0: none */
+    bool checking;       /* the store was asked whether the record stands */
+    unsigned checked_sequence;
+    int64_t published_ms;
+};
+
+static inline int64_t xf_tenure_now(const struct xf_tenure *tenure)
+{
+    return xf_clock_boottime_ms(tenure->options.clock);
+}
+static inline int64_t xf_tenure_store_time(const struct xf_tenure *tenure)
+{
+    return xf_tenure_now(tenure) + tenure->grid_offset_ms;
+}
+
+uint64_t xf_tenure_random(struct xf_tenure *tenure);
+void xf_tenure_uuid(struct xf_tenure *tenure, char out[XF_UUID_TEXT_BYTES]);
+bool xf_tenure_store_ok(const struct xf_tenure *tenure);
+/* What is known now; `start`: a plan that is about to begin, NULL otherwise. */
+void xf_tenure_facts(struct xf_tenure *tenure, const struct xf_plan *start, struct xf_facts *ret);
+void xf_tenure_publish(struct xf_tenure *tenure);
+void xf_tenure_load_again(struct xf_tenure *tenure);
+void xf_tenure_note(struct xf_tenure *tenure, const char *event, const char *text);
+
+/* tenure_write.c: takes the decision over; `command` (borrowed) is whose it is, or NULL. */
+void xf_tenure_write(struct xf_tenure *tenure, struct xf_decision *decision,
+                     const struct xf_message_command *command, bool restored);
+void xf_tenure_write_tick(struct xf_tenure *tenure);
+/* Gives the write up: its command is told `exit_code` and why. */
+void xf_tenure_write_drop(struct xf_tenure *tenure, int exit_code, const char *why);
+
+/* tenure_command.c */
+void xf_tenure_commands_tick(struct xf_tenure *tenure);
+void xf_tenure_waiters_tick(struct xf_tenure *tenure);
+void xf_tenure_wait_for(struct xf_tenure *tenure, const struct xf_message_command *command,
+                        int exit_code, const char *message);
+void xf_tenure_answer(struct xf_tenure *tenure, const char *request, int exit_code,
+                      const char *message);
+void xf_tenure_commands_drop(struct xf_tenure *tenure, int exit_code, const char *why);
+
+/* tenure_view.c: `status`, `why`, `history`, `signal`; false: it is none of these. */
+bool xf_tenure_question(struct xf_tenure *tenure, const struct xf_message_command *command);
+
+/* tenure_judge.c */
+void xf_tenure_judge_tick(struct xf_tenure *tenure);
+/* After every change of the document. */
+void xf_tenure_judge_follow(struct xf_tenure *tenure);
+void xf_tenure_judge_facts(const struct xf_tenure *tenure, struct xf_facts *ret);
+
+/* tenure_signal.c */
+void xf_tenure_signal_tick(struct xf_tenure *tenure);
+void xf_tenure_signal_record(const struct xf_document *document, struct xf_signal_record *ret);
+
+#endif
