@@ -363,8 +363,9 @@ static void checkpoint(struct xf_tenure *tenure)
     }
     tenure->checkpoint_ms = now;
     char *progress = xf_progress_write(&tenure->progress);
-    const char *names[] = {"progress"};
-    const char *texts[] = {progress};
+    char *judge = xf_tenure_judge_save(tenure);
+    const char *names[] = {"progress", "judge"};
+    const char *texts[] = {progress, judge};
     for (unsigned i = 0; i < XF_COUNT(texts); i++) {
         if (texts[i] != NULL) {
             tenure->checkpoints_open++;
@@ -374,6 +375,7 @@ static void checkpoint(struct xf_tenure *tenure)
         }
     }
     free(progress);
+    free(judge);
 }
 
 /* ---- ticking ---- */
@@ -421,6 +423,7 @@ static void decide(struct xf_tenure *tenure)
     struct xf_decision decision;
     xf_control_tick(tenure->document, &tenure->progress, &facts, &decision);
     if (decision.document != NULL) {
+        xf_tenure_judge_explain(tenure, decision.entry);
         xf_tenure_write(tenure, &decision, NULL, false);
     }
 }

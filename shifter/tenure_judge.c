@@ -2,6 +2,8 @@
  * tenure_judge.c -- the judge of the cutover at hand: fed with the fleet's closed cells, kept in
  * step with the document, asked for its verdicts.
  */
+#include "shifter/judge_checkpoint.h"
+#include "shifter/judge_explain.h"
 #include "shifter/tenure_parts.h"
 
 #include <stdlib.h>
@@ -26,6 +28,52 @@ static void options_of(const struct xf_plan *plan, bool sticky, struct xf_judge_
     ret->sticky = sticky;
 }
 
+/* The checkpoint says which step of which attempt it was taken in: {"attempt", "step_entry",
+ * "judge": text}.  Of another cutover or attempt it says nothing. */
+static void load_checkpoint(struct xf_tenure *tenure)
+{
+    const struct xf_document *document = tenure->document;
+    json_t *root = tenure->judge_text != NULL ? json_loads(tenure->judge_text, 0, NULL) : NULL;
+    const json_t *attempt = json_object_get(root, "attempt");
+    const json_t *entry = json_object_get(root, "step_entry");
+    const char *text = json_string_value(json_object_get(root, "judge"));
+    struct xf_judge loaded = tenure->judge;
+    if (json_is_integer(attempt) && json_is_integer(entry) && text != NULL &&
+        (uint64_t) json_integer_value(attempt) == document->attempts &&
+        xf_judge_load(&loaded, text, NULL) == 0 && loaded.attempt == document->verdict_attempt) {
+        tenure->judge = loaded;
+        tenure->judge_step_entry = (uint64_t) json_integer_value(entry);
+    }
+    json_decref(root);
+}
+
+char *xf_tenure_judge_save(const struct xf_tenure *tenure)
+{
+    char *text = tenure->judging ? xf_judge_save(&tenure->judge) : NULL;
+    json_t *root =
+        text != NULL ? json_pack("{s:I, s:I, s:s}", "attempt", (json_int_t) tenure->judge_attempt,
+                                 "step_entry", (json_int_t) tenure->judge_step_entry, "judge", text)
+                     : NULL;
+    free(text);
+    text = root != NULL ? json_dumps(root, JSON_COMPACT) : NULL;
+    json_decref(root);
+    return text;
+}
+
+void xf_tenure_judge_explain(const struct xf_tenure *tenure, json_t *entry)
+{
+    json_t *verdict = json_object_get(entry, "verdict");
+    const char *name = json_string_value(json_object_get(verdict, "rule"));
+    for (enum xf_judge_rule rule = XF_JUDGE_ERRORS; name != NULL && rule < XF_JUDGE_RULES; rule++) {
+        json_t *payload = strcmp(name, xf_judge_rule_name(rule)) == 0
+                              ? xf_judge_explain_json(&tenure->judge, rule)
+                              : NULL;
+        if (payload != NULL) {
+            (void) json_object_set_new(verdict, "proof", payload);
+        }
+    }
+}
+
 /* A judge for the document's cutover, from its checkpoint where that is of the same judgement. */
 static void make_judge(struct xf_tenure *tenure)
 {
@@ -39,11 +87,12 @@ static void make_judge(struct xf_tenure *tenure)
         return;
     }
     xf_judge_init(&tenure->judge, &options, xf_tenure_store_time(tenure));
+    tenure->judge.attempt = document->verdict_attempt;
+    load_checkpoint(tenure);
     free(tenure->judge_text);
     tenure->judge_text = NULL;
     tenure->judge_attempt = document->attempts;
     tenure->judge_verdict_attempt = document->verdict_attempt;
-    tenure->judge.attempt = document->verdict_attempt;
 }
 
 void xf_tenure_judge_follow(struct xf_tenure *tenure)

@@ -143,6 +143,11 @@ void xf_tenure_judge_tick(struct xf_tenure *tenure);
 void xf_tenure_judge_follow(struct xf_tenure *tenure);
 void xf_tenure_judge_facts(const struct xf_tenure *tenure, struct xf_facts *ret);
 
+/* The checkpoint's text; NULL: no judge, or no memory. */
+char *xf_tenure_judge_save(const struct xf_tenure *tenure);
+/* Adds to an entry's verdict, as `proof`, what recomputes it. */
+void xf_tenure_judge_explain(const struct xf_tenure *tenure, json_t *entry);
+
 /* tenure_signal.c */
 void xf_tenure_signal_tick(struct xf_tenure *tenure);
 void xf_tenure_signal_record(const struct xf_document *document, struct xf_signal_record *ret);
