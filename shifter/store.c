@@ -64,7 +64,7 @@ int xf_store_open(const struct xf_config *config, struct event_base *loop,
                   const struct xf_clock *clock, struct xf_store **ret, struct xf_error *err)
 {
     if (config->store.kind == XF_STORE_REDIS) {
-        return XF_FAIL(err, XF_E_CONFIG, "store %s: Redis is not yet supported", config->store.url);
+        return xf_store_redis_open(config, loop, clock, ret, err);
     }
     return xf_store_sqlite_open(config, loop, clock, ret, err);
 }

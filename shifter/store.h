@@ -120,7 +120,7 @@ struct xf_store {
     char scope[32];       /* `this host` or `fleet` */
 };
 
-#define XF_STORE_ENTRY_BYTES_MAX (256u * 1024u)          /* one entry of the log */
+#define XF_STORE_ENTRY_BYTES_MAX (64u * 1024u)          /* one entry of the log */
 #define XF_STORE_LOG_DAYS        30                      /* DESIGN.md section 8 */
 #define XF_STORE_LOG_COUNT_MAX   1000u                   /* entries of one read */
 

@@ -9,6 +9,9 @@
 XF_NODISCARD int xf_store_sqlite_open(const struct xf_config *config, struct event_base *loop,
                                       const struct xf_clock *clock, struct xf_store **ret,
                                       struct xf_error *err);
+XF_NODISCARD int xf_store_redis_open(const struct xf_config *config, struct event_base *loop,
+                                     const struct xf_clock *clock, struct xf_store **ret,
+                                     struct xf_error *err);
 
 /* Notes whether the store answers, and since when. */
 void xf_store_set_ok(struct xf_store *store, const struct xf_clock *clock, bool ok);

@@ -55,7 +55,7 @@ static void came(struct answer *answer, enum xf_store_result result, const char 
     snprintf(answer->message, sizeof(answer->message), "%s", message);
 }
 
-static void got_done(void *context, enum xf_store_result result, const char *message)
+void answer_done(void *context, enum xf_store_result result, const char *message)
 {
     came(context, result, message);
 }
@@ -147,7 +147,7 @@ enum xf_store_result ask_state(struct place *place)
 enum xf_store_result ask_write(struct place *place, const struct xf_store_write *write)
 {
     begin(place);
-    place->store->calls->write(place->store, write, got_done, &place->last);
+    place->store->calls->write(place->store, write, answer_done, &place->last);
     assert_false(place->last.came);
     wait_answer(place);
     return place->last.result;
@@ -185,7 +185,7 @@ enum xf_store_result ask_set_checkpoint(struct place *place, const char *name, c
 {
     begin(place);
     place->store->calls->write_checkpoint(place->store, SERVICE, name, holder, epoch, text,
-                                          got_done, &place->last);
+                                          answer_done, &place->last);
     assert_false(place->last.came);
     wait_answer(place);
     return place->last.result;
@@ -207,7 +207,7 @@ enum xf_store_result ask_swap(struct place *place, const char *seen_holder, uint
     snprintf(seen.holder, sizeof(seen.holder), "%s", seen_holder);
     snprintf(next.holder, sizeof(next.holder), "%s", holder);
     begin(place);
-    place->store->calls->swap_lease(place->store, SERVICE, &seen, &next, got_done, &place->last);
+    place->store->calls->swap_lease(place->store, SERVICE, &seen, &next, answer_done, &place->last);
     assert_false(place->last.came);
     wait_answer(place);
     return place->last.result;
@@ -225,7 +225,7 @@ enum xf_store_result ask_signal(struct place *place, const char *holder, uint64_
                                 const char *record)
 {
     begin(place);
-    place->store->calls->write_signal(place->store, SERVICE, holder, epoch, record, got_done,
+    place->store->calls->write_signal(place->store, SERVICE, holder, epoch, record, answer_done,
                                       &place->last);
     wait_answer(place);
     return place->last.result;
@@ -235,7 +235,7 @@ enum xf_store_result ask_check_signal(struct place *place, const char *holder, u
                                       const char *record)
 {
     begin(place);
-    place->store->calls->check_signal(place->store, SERVICE, holder, epoch, record, got_done,
+    place->store->calls->check_signal(place->store, SERVICE, holder, epoch, record, answer_done,
                                       &place->last);
     wait_answer(place);
     return place->last.result;

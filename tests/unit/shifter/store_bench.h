@@ -8,6 +8,7 @@
 #define XF_TEST_STORE_BENCH_H
 
 #include "shifter/store.h"
+#include "tests/unit/shifter/redis_bench.h"
 
 #include <event2/event.h>
 
@@ -38,11 +39,14 @@ struct place {
     struct xf_store *store;
     struct xf_clock clock; /* the system's, wall time shifted */
     int64_t wall_shift_ms;
+    struct redis_bench redis;
     char folder[64];
     char path[128];
     struct answer last;
 };
 
+/* An xf_store_done whose context is a struct answer. */
+void answer_done(void *context, enum xf_store_result result, const char *message);
 void place_clock_init(struct place *place);
 void answer_release(struct answer *answer);
 

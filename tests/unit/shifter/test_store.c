@@ -1,6 +1,7 @@
 /*
  * test_store.c -- the contract of shifter/store.h, run against every store.
  */
+#include "shifter/store_redis_script.h"
 #include "tests/unit/shifter/store_bench.h"
 
 #include <setjmp.h>
@@ -558,6 +559,335 @@ static void sqlite_its_files_are_for_the_owner_alone(void **state)
     }
 }
 
+/* ---- Redis alone ---- */
+
+static int open_redis(struct place *place)
+{
+    struct xf_error err = {0};
+    redis_bench_config(&place->redis, &place->config);
+    assert_int_equal(xf_store_open(&place->config, place->loop, &place->clock, &place->store, &err),
+                     0);
+    return run_until(place, store_is_ok, 10000) ? 0 : -1;
+}
+
+/* One server for all tests: each begins with it empty. */
+static struct redis_bench shared;
+
+static int group_setup_redis(void **state)
+{
+    (void) state;
+    redis_bench_start(&shared);
+    return 0;
+}
+
+static int group_teardown_redis(void **state)
+{
+    (void) state;
+    redis_bench_stop(&shared);
+    return 0;
+}
+
+static int setup_redis(void **state)
+{
+    struct place *place;
+    make_place(&place);
+    place->redis = shared;
+    redis_by_hand(&shared, "FLUSHALL");
+    *state = place;
+    return open_redis(place);
+}
+
+static int teardown_redis(void **state)
+{
+    struct place *place = *state;
+    shared.pid = place->redis.pid;
+    return teardown_sqlite(state);
+}
+
+#define STATE_KEY "cf:{test:gateway}:state"
+#define LOG_KEY   "cf:{test:gateway}:log"
+#define LEASE_KEY "cf:{test:gateway}:lease"
+
+static void redis_a_log_that_disagrees_with_the_document_stops_writes(void **state)
+{
+    struct place *place = *state;
+    lead(place);
+    struct xf_store_write one = write_of(0, 0, 1, 0, WRITE_1);
+    struct xf_store_write two = write_of(1, 0, 2, 0, WRITE_2);
+    struct xf_store_write three = write_of(2, 0, 3, 0, WRITE_3);
+    assert_int_equal(ask_write(place, &one), XF_STORE_OK);
+    assert_int_equal(ask_write(place, &two), XF_STORE_OK);
+    redis_by_hand(&place->redis, "XDEL " LOG_KEY " 2-0");
+    assert_int_equal(ask_write(place, &three), XF_STORE_LOG_BEHIND);
+    /* The entry is mine and only the document is missing: the write is completed. */
+    redis_by_hand(&place->redis, "XADD " LOG_KEY " 3-0 write_id " WRITE_3 " entry {}");
+    assert_int_equal(ask_write(place, &three), XF_STORE_OK);
+    assert_int_equal(ask_write(place, &three), XF_STORE_ALREADY);
+    redis_by_hand(&place->redis, "XADD " LOG_KEY " 9-0 write_id x entry {}");
+    struct xf_store_write four = write_of(3, 0, 4, 0, WRITE_1);
+    assert_int_equal(ask_write(place, &four), XF_STORE_LOG_AHEAD);
+    /* An entry that was deleted: the stream takes no smaller id any more. */
+    redis_by_hand(&place->redis, "XDEL " LOG_KEY " 9-0");
+    assert_int_equal(ask_write(place, &four), XF_STORE_LOG_AHEAD);
+    assert_int_equal(ask_state(place), XF_STORE_OK);
+    assert_int_equal(place->last.state.version.generation, 3);
+}
+
+static void redis_recovery_writes_beyond_document_and_log(void **state)
+{
+    struct place *place = *state;
+    lead(place);
+    struct xf_store_write one = write_of(0, 0, 1, 0, WRITE_1);
+    assert_int_equal(ask_write(place, &one), XF_STORE_OK);
+    redis_by_hand(&place->redis, "XADD " LOG_KEY " 7-0 write_id x entry {}");
+    struct xf_store_write low = write_of(1, 0, 7, 0, WRITE_2);
+    low.restored = true;
+    assert_int_equal(ask_write(place, &low), XF_STORE_LOG_AHEAD);
+    struct xf_store_write restored = write_of(1, 0, 8, 0, WRITE_2);
+    restored.restored = true;
+    assert_int_equal(ask_write(place, &restored), XF_STORE_OK);
+    assert_int_equal(ask_write(place, &restored), XF_STORE_ALREADY);
+    struct xf_store_write next = write_of(8, 0, 9, 0, WRITE_3);
+    assert_int_equal(ask_write(place, &next), XF_STORE_OK);
+}
+
+static void redis_what_crossfade_did_not_write_is_unreadable_and_can_be_restored(void **state)
+{
+    static const char *const damages[] = {
+        "HSET " STATE_KEY " generation seven",
+        "HSET " STATE_KEY " generation -1",
+        "HSET " STATE_KEY " epoch 99999999999999999999999",
+        "HDEL " STATE_KEY " revision",
+        "SET " STATE_KEY " text",
+        "SET " LOG_KEY " text",
+    };
+    struct place *place = *state;
+    for (size_t i = 0; i < XF_COUNT(damages); i++) {
+        redis_by_hand(&place->redis, "FLUSHALL");
+        lead(place);
+        struct xf_store_write one = write_of(0, 0, 1, 0, WRITE_1);
+        assert_int_equal(ask_write(place, &one), XF_STORE_OK);
+        redis_by_hand(&place->redis, "%s", damages[i]);
+        bool log_damaged = i == XF_COUNT(damages) - 1;
+        if (log_damaged) {
+            assert_int_equal(ask_log(place, 0, 0, 10), XF_STORE_UNREADABLE);
+        } else {
+            assert_int_equal(ask_state(place), XF_STORE_UNREADABLE);
+        }
+        struct xf_store_write two = write_of(1, 0, 2, 0, WRITE_2);
+        assert_int_equal(ask_write(place, &two), XF_STORE_UNREADABLE);
+        struct xf_store_write restored = write_of(log_damaged ? 1 : 0, 0, 2, 0, WRITE_2);
+        restored.restored = true;
+        assert_int_equal(ask_write(place, &restored), XF_STORE_OK);
+        assert_int_equal(ask_state(place), XF_STORE_OK);
+        assert_int_equal(place->last.state.version.generation, 2);
+        assert_true(place->store->ok);
+    }
+}
+
+static void redis_a_document_with_a_larger_epoch_refuses_the_write(void **state)
+{
+    struct place *place = *state;
+    lead(place);
+    struct xf_store_write one = write_of(0, 0, 1, 0, WRITE_1);
+    assert_int_equal(ask_write(place, &one), XF_STORE_OK);
+    redis_by_hand(&place->redis, "HSET " STATE_KEY " epoch 10");
+    struct xf_store_write two = write_of(1, 0, 2, 0, WRITE_2);
+    assert_int_equal(ask_write(place, &two), XF_STORE_EPOCH_BEHIND);
+}
+
+static void redis_an_emptied_store_fences_its_leader(void **state)
+{
+    struct place *place = *state;
+    lead(place);
+    struct xf_store_write one = write_of(0, 0, 1, 0, WRITE_1);
+    assert_int_equal(ask_write(place, &one), XF_STORE_OK);
+    redis_by_hand(&place->redis, "FLUSHALL");
+    struct xf_store_write two = write_of(1, 0, 2, 0, WRITE_2);
+    assert_int_equal(ask_write(place, &two), XF_STORE_FENCED);
+    assert_int_equal(ask_swap(place, HOLDER_A, 1, HOLDER_A, 1, 2), XF_STORE_STALE);
+    assert_int_equal(ask_state(place), XF_STORE_ABSENT);
+}
+
+static void redis_a_lease_of_another_type_keeps_nobody_from_leading(void **state)
+{
+    struct place *place = *state;
+    redis_by_hand(&place->redis, "SET " LEASE_KEY " text");
+    assert_int_equal(ask_lease(place), XF_STORE_UNREADABLE);
+    assert_int_equal(ask_swap(place, "", 0, HOLDER_A, 1, 1), XF_STORE_OK);
+    assert_int_equal(ask_lease(place), XF_STORE_OK);
+}
+
+static void redis_forgotten_scripts_are_sent_again(void **state)
+{
+    struct place *place = *state;
+    lead(place);
+    redis_by_hand(&place->redis, "SCRIPT FLUSH");
+    struct xf_store_write one = write_of(0, 0, 1, 0, WRITE_1);
+    assert_int_equal(ask_write(place, &one), XF_STORE_OK);
+}
+
+static void redis_a_write_whose_answer_was_lost_happened_once(void **state)
+{
+    struct place *place = *state;
+    lead(place);
+    struct xf_store_write one = write_of(0, 0, 1, 0, WRITE_1);
+    assert_int_equal(ask_set_checkpoint(place, "judge", HOLDER_A, 1, "{}"), XF_STORE_OK);
+    assert_int_equal(ask_write(place, &one), XF_STORE_OK); /* the script is known now */
+    struct xf_store_write two = write_of(1, 0, 2, 0, WRITE_2);
+    kill(place->redis.pid, SIGSTOP); /* it takes the command and cannot answer */
+    assert_int_equal(ask_write(place, &two), XF_STORE_LOST);
+    assert_false(place->store->ok);
+    kill(place->redis.pid, SIGCONT);
+    assert_true(run_until(place, store_is_ok, 5000));
+    enum xf_store_result again = ask_write(place, &two);
+    assert_true(again == XF_STORE_ALREADY || again == XF_STORE_OK);
+    assert_int_equal(ask_log(place, 0, 0, 10), XF_STORE_OK);
+    assert_int_equal(place->last.count, 2);
+}
+
+static void redis_killed_and_started_again_it_goes_on(void **state)
+{
+    struct place *place = *state;
+    lead(place);
+    struct xf_store_write one = write_of(0, 0, 1, 0, WRITE_1);
+    assert_int_equal(ask_write(place, &one), XF_STORE_OK);
+    redis_bench_kill(&place->redis);
+    assert_int_equal(ask_state(place), XF_STORE_LOST);
+    assert_int_equal(ask_state(place), XF_STORE_LOST);
+    assert_true(place->last.message[0] != '\0');
+    assert_false(place->store->ok);
+    redis_bench_restart(&place->redis);
+    assert_true(run_until(place, store_is_ok, 5000));
+    struct xf_store_write two = write_of(1, 0, 2, 0, WRITE_2);
+    assert_int_equal(ask_write(place, &two), XF_STORE_OK);
+}
+
+static void redis_a_server_that_refuses_is_told_and_comes_back_by_itself(void **state)
+{
+    static const struct {
+        const char *begin, *end, *message;
+    } cases[] = {
+        {"REPLICAOF 127.0.0.1 1", "REPLICAOF NO ONE", "READONLY"},
+        {"CONFIG SET maxmemory 1", "CONFIG SET maxmemory 0", "OOM"},
+        {"CONFIG SET min-replicas-to-write 3", "CONFIG SET min-replicas-to-write 0", "NOREPLICAS"},
+        {"ACL SETUSER default -hset", "ACL SETUSER default +@all", "can't run"},
+    };
+    struct place *place = *state;
+    lead(place);
+    struct xf_store_write first = write_of(0, 0, 1, 0, WRITE_1);
+    assert_int_equal(ask_write(place, &first), XF_STORE_OK);
+    for (size_t i = 0; i < XF_COUNT(cases); i++) {
+        struct xf_store_write write = write_of(1 + i, 0, 2 + i, 0, WRITE_2);
+        redis_by_hand(&place->redis, "%s", cases[i].begin);
+        assert_int_equal(ask_write(place, &write), XF_STORE_REFUSED);
+        assert_non_null(strstr(place->last.message, cases[i].message));
+        assert_false(place->store->ok);
+        redis_by_hand(&place->redis, "%s", cases[i].end);
+        run_until(place, NULL, 300); /* READONLY: it looks for another server */
+        enum xf_store_result result = ask_write(place, &write);
+        /* Denied in the middle of a script, the entry is there already: completed all the same. */
+        assert_int_equal(result, XF_STORE_OK);
+        assert_true(place->store->ok);
+    }
+    assert_int_equal(ask_log(place, 0, 0, 10), XF_STORE_OK);
+    assert_int_equal(place->last.count, 1 + XF_COUNT(cases));
+}
+
+static void redis_of_two_stores_that_write_at_once_one_wins(void **state)
+{
+    struct place *place = *state;
+    struct place other = {.loop = place->loop, .config = place->config};
+    struct xf_error err = {0};
+    place_clock_init(&other);
+    lead(place);
+    assert_int_equal(xf_store_open(&place->config, place->loop, &other.clock, &other.store, &err),
+                     0);
+    assert_true(run_until(&other, store_is_ok, 5000));
+    for (unsigned i = 0; i < 50; i++) {
+        char ids[2][XF_UUID_TEXT_BYTES];
+        struct answer answers[2] = {{0}};
+        struct xf_store *const stores[2] = {place->store, other.store};
+        for (unsigned k = 0; k < 2; k++) {
+            unsigned which = (k + i) % 2;
+            xf_uuid_make(ids[which]);
+            struct xf_store_write write = write_of(i, 0, i + 1, 0, ids[which]);
+            stores[which]->calls->write(stores[which], &write, answer_done, &answers[which]);
+        }
+        while (!answers[0].came || !answers[1].came) {
+            event_base_loop(place->loop, EVLOOP_ONCE);
+        }
+        assert_true((answers[0].result == XF_STORE_OK) != (answers[1].result == XF_STORE_OK));
+        assert_true(answers[0].result == XF_STORE_STALE || answers[1].result == XF_STORE_STALE);
+    }
+    assert_int_equal(ask_log_tail(place, 16), XF_STORE_OK);
+    assert_int_equal(place->last.entries[15].generation, 50);
+    xf_store_close(other.store);
+}
+
+static void redis_a_server_that_talks_nonsense_is_a_store_that_is_away(void **state)
+{
+    static const char *const nonsense[] = {"$536870912\r\n", "*2147483647\r\n", "HTTP/1.1 400\r\n",
+                                           "-LOADING Redis is loading\r\n-LOADING x\r\n"};
+    struct place *place = *state;
+    for (size_t i = 0; i < XF_COUNT(nonsense); i++) {
+        struct redis_bench liar;
+        struct place away = {.loop = place->loop};
+        struct xf_error err = {0};
+        place_clock_init(&away);
+        redis_bench_pretend(&liar, nonsense[i], strlen(nonsense[i]));
+        redis_bench_config(&liar, &away.config);
+        assert_int_equal(xf_store_open(&away.config, away.loop, &away.clock, &away.store, &err), 0);
+        run_until(&away, NULL, 100);
+        assert_int_equal(ask_state(&away), XF_STORE_LOST);
+        assert_false(away.store->ok);
+        xf_store_close(away.store);
+        redis_bench_stop(&liar);
+    }
+}
+
+static void redis_a_long_log_is_read_page_by_page(void **state)
+{
+    struct place *place = *state;
+    for (int i = 1; i <= 250; i++) {
+        redis_by_hand(&place->redis, "XADD " LOG_KEY " %d-0 write_id w entry {}", i);
+    }
+    assert_int_equal(ask_log(place, 10, 0, 1000), XF_STORE_OK);
+    assert_int_equal(place->last.count, 240);
+    assert_int_equal(place->last.entries[0].generation, 11);
+    assert_int_equal(ask_log(place, 0, 0, 150), XF_STORE_OK);
+    assert_int_equal(place->last.count, 150);
+    assert_int_equal(ask_log_tail(place, 205), XF_STORE_OK);
+    assert_int_equal(place->last.count, 205);
+    assert_int_equal(place->last.entries[0].generation, 46);
+    assert_int_equal(ask_log_tail(place, 100), XF_STORE_OK);
+    assert_int_equal(place->last.count, 100);
+}
+
+static void redis_the_least_rights_that_are_documented_are_enough(void **state)
+{
+    struct place *place = *state;
+    char path[] = "/tmp/xf-password-XXXXXX";
+    int fd = mkstemp(path);
+    assert_int_equal(write(fd, "word", 4), 4);
+    close(fd);
+    redis_by_hand(&place->redis,
+                  "ACL SETUSER cf " XF_REDIS_RIGHTS " on >word ~cf:{test:* &cf:{test:*");
+    xf_store_close(place->store);
+    place->config.store.user = (char *) "cf";
+    place->config.store.password_file = path;
+    assert_int_equal(open_redis(place), 0);
+    an_empty_store_answers_absent(state);
+    the_log_holds_each_change_once_and_oldest_first(state);
+    redis_by_hand(&place->redis, "FLUSHALL");
+    the_signals_record_is_written_and_checked_under_the_fence(state);
+    the_stores_clock_is_a_wall_clock_in_milliseconds(state);
+    redis_by_hand(&place->redis, "FLUSHALL");
+    checkpoints_take_no_generation_and_are_fenced(state);
+    unlink(path);
+}
+
+#define ON_REDIS(test)  cmocka_unit_test_setup_teardown(test, setup_redis, teardown_redis)
 #define ON_SQLITE(test) cmocka_unit_test_setup_teardown(test, setup_sqlite, teardown_sqlite)
 #define CONTRACT(on)                                                                               \
     on(an_empty_store_answers_absent),                                                             \
@@ -594,5 +924,24 @@ int main(void)
         ON_SQLITE(sqlite_the_log_keeps_30_days_and_the_cutover_at_hand),
         ON_SQLITE(sqlite_its_files_are_for_the_owner_alone),
     };
-    return cmocka_run_group_tests_name("sqlite", sqlite_tests, NULL, NULL);
+    const struct CMUnitTest redis_tests[] = {
+        CONTRACT(ON_REDIS),
+        ON_REDIS(redis_a_log_that_disagrees_with_the_document_stops_writes),
+        ON_REDIS(redis_recovery_writes_beyond_document_and_log),
+        ON_REDIS(redis_what_crossfade_did_not_write_is_unreadable_and_can_be_restored),
+        ON_REDIS(redis_a_document_with_a_larger_epoch_refuses_the_write),
+        ON_REDIS(redis_an_emptied_store_fences_its_leader),
+        ON_REDIS(redis_a_lease_of_another_type_keeps_nobody_from_leading),
+        ON_REDIS(redis_forgotten_scripts_are_sent_again),
+        ON_REDIS(redis_a_write_whose_answer_was_lost_happened_once),
+        ON_REDIS(redis_killed_and_started_again_it_goes_on),
+        ON_REDIS(redis_a_server_that_refuses_is_told_and_comes_back_by_itself),
+        ON_REDIS(redis_of_two_stores_that_write_at_once_one_wins),
+        ON_REDIS(redis_a_server_that_talks_nonsense_is_a_store_that_is_away),
+        ON_REDIS(redis_a_long_log_is_read_page_by_page),
+        ON_REDIS(redis_the_least_rights_that_are_documented_are_enough),
+    };
+    return cmocka_run_group_tests_name("sqlite", sqlite_tests, NULL, NULL) +
+           cmocka_run_group_tests_name("redis", redis_tests, group_setup_redis,
+                                       group_teardown_redis);
 }
