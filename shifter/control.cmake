@@ -12,6 +12,7 @@ target_sources(xf_shifter PRIVATE
     grid.c
     plan.c
     plan_check.c
+    plan_fence.c
     plan_gates.c
     plan_guard.c
     plan_json.c

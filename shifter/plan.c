@@ -226,7 +226,7 @@ static void read_start_at(struct xf_plan_reader *reader, const struct xf_yaml_no
 
 static void refuse_unbuilt(struct xf_plan_reader *reader, const struct xf_yaml_node *root)
 {
-    static const char *const unbuilt[] = {"fence", "notify"};
+    static const char *const unbuilt[] = {"notify"};
     for (size_t i = 0; i < XF_COUNT(unbuilt); i++) {
         const struct xf_yaml_node *node = xf_yaml_get(root, unbuilt[i]);
         if (node != NULL) {
@@ -272,6 +272,7 @@ static void read_top(struct xf_plan_reader *reader, const struct xf_yaml_node *r
     read_finalize(reader, xf_yaml_get(root, "finalize"));
     read_drain(reader, xf_yaml_get(root, "drain"));
     read_signal(reader, xf_yaml_get(root, "signal"));
+    xf_plan_fence_read(reader, xf_yaml_get(root, "fence"));
     xf_plan_gates_read(reader, xf_yaml_get(root, "gates"));
     xf_plan_duration(reader, xf_yaml_get(root, "deadline"), 1000, &reader->plan->deadline_ms);
     xf_plan_choice(reader, xf_yaml_get(root, "on_deadline"), on_deadline, 2, &aborts);

@@ -72,5 +72,12 @@ int xf_plan_check(const struct xf_plan *plan, const struct xf_config *config,
         xf_problems_add(problems, 0, 0, false, "signal: no hook \"%s\" in the configuration",
                         plan->signal_hook);
     }
+    for (unsigned i = 0; i < plan->fence_services_count; i++) {
+        if (xf_config_find_service(config, plan->fence_services[i]) < 0) {
+            xf_problems_add(problems, 0, 0, false, "fence: no service \"%s\" in the configuration",
+                            plan->fence_services[i]);
+            good = false;
+        }
+    }
     return good && webhook && hook ? 0 : -1;
 }

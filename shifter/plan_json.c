@@ -183,6 +183,7 @@ bool xf_plan_write(struct xf_plan *plan)
     xf_json_put(root, "steps", steps, &ok);
     xf_json_put(root, "guard", make_guard(&plan->guard, &ok), &ok);
     put_surroundings(root, plan, &ok);
+    xf_plan_fence_write(root, plan, &ok);
     xf_plan_gates_write(root, plan, &ok);
     char *text = ok ? json_dumps(root, JSON_COMPACT) : NULL;
     json_decref(root);

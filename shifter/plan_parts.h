@@ -53,6 +53,8 @@ void xf_plan_guard_default(struct xf_plan_guard *guard);
 void xf_plan_guard_read(struct xf_plan_reader *reader, const struct xf_yaml_node *node);
 void xf_plan_gates_read(struct xf_plan_reader *reader, const struct xf_yaml_node *node);
 void xf_plan_gates_write(json_t *root, const struct xf_plan *plan, bool *ok);
+void xf_plan_fence_read(struct xf_plan_reader *reader, const struct xf_yaml_node *node);
+void xf_plan_fence_write(json_t *root, const struct xf_plan *plan, bool *ok);
 /* `Mon-Thu 22:00-06:00 Europe/Paris`; false: not of that form, or an unknown zone. */
 bool xf_plan_window_parse(const char *text, struct xf_plan_window *ret);
 /* The same back; `out` of 128 bytes. */
