@@ -48,8 +48,8 @@ enum xf_sticky_by { XF_STICKY_NONE, XF_STICKY_HEADER, XF_STICKY_COOKIE, XF_STICK
 
 struct xf_config_sticky {
     enum xf_sticky_by by;
-    char *name;                    /* of the header (lower case) or cookie */
-    enum xf_sticky_by otherwise;   /* `else:` NONE or CLIENT_IP */
+    char *name;                  /* of the header (lower case) or cookie */
+    enum xf_sticky_by otherwise; /* `else:` NONE or CLIENT_IP */
 };
 
 enum xf_fallback { XF_FALLBACK_TO_BLUE, XF_FALLBACK_BOTH, XF_FALLBACK_OFF };
@@ -60,7 +60,7 @@ struct xf_config_timeouts { /* milliseconds or XF_OFF */
 };
 
 struct xf_config_limits {
-    uint64_t head;        /* bytes */
+    uint64_t head; /* bytes */
     uint64_t fields;
     uint64_t body;        /* bytes of a request body; 413 beyond */
     uint64_t connections; /* per host; each worker owns its share */
@@ -75,7 +75,7 @@ struct xf_config_network { /* CIDR */
 };
 
 struct xf_config_override {
-    char *header;      /* lower case; NULL: none */
+    char *header; /* lower case; NULL: none */
     char *secret_file;
     struct xf_config_network *networks;
     unsigned networks_count;
@@ -86,8 +86,8 @@ struct xf_config_service {
     unsigned index;
     unsigned clusters[XF_SERVICE_CLUSTERS_MAX]; /* indices into clusters */
     unsigned clusters_count;
-    unsigned live;    /* index into clusters (global), of the first document */
-    int follows;      /* index of the followed service, or -1 */
+    unsigned live; /* index into clusters (global), of the first document */
+    int follows;   /* index of the followed service, or -1 */
     struct xf_config_sticky sticky;
     enum xf_fallback fallback;
     struct xf_config_timeouts timeouts; /* the file's, with this service's overrides */
@@ -105,10 +105,10 @@ struct xf_config_server {
 };
 
 struct xf_config_check {
-    char *path;          /* NULL: a TCP connect */
+    char *path; /* NULL: a TCP connect */
     int64_t every_ms, timeout_ms;
     unsigned expect_low, expect_high; /* statuses */
-    char *body;          /* text the body must contain; NULL: any */
+    char *body;                       /* text the body must contain; NULL: any */
     unsigned rise, fall;
 };
 
@@ -196,7 +196,7 @@ struct xf_config_webhook {
 };
 
 struct xf_config {
-    char *file; /* the path it was read from */
+    char *file;      /* the path it was read from */
     char digest[17]; /* hex: XXH3 of all services' digests, for DESIGN.md section 8 */
 
     struct xf_config_store store;
@@ -241,7 +241,7 @@ struct xf_problem {
     char *message;
 };
 struct xf_problems {
-    const char *file; /* not owned */
+    const char *file;         /* not owned */
     struct xf_problem *items; /* in the order of the file */
     unsigned count;
     unsigned errors; /* all that were found, also those past the number kept */

@@ -17,10 +17,10 @@ enum xf_yaml_kind { XF_YAML_SCALAR, XF_YAML_SEQUENCE, XF_YAML_MAPPING };
 
 struct xf_yaml_node {
     enum xf_yaml_kind kind;
-    unsigned line, column;   /* from 1 */
-    const char *scalar;      /* SCALAR: its text; NUL bytes are refused */
-    bool quoted;             /* SCALAR: written in quotes, so never null or a number */
-    const char *key;         /* inside a MAPPING: this entry's key */
+    unsigned line, column; /* from 1 */
+    const char *scalar;    /* SCALAR: its text; NUL bytes are refused */
+    bool quoted;           /* SCALAR: written in quotes, so never null or a number */
+    const char *key;       /* inside a MAPPING: this entry's key */
     unsigned key_line, key_column;
     struct xf_yaml_node *children; /* first entry of a SEQUENCE or MAPPING */
     struct xf_yaml_node *next;     /* next entry of the same parent */

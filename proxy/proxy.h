@@ -19,10 +19,10 @@
 struct xf_child_start {
     const struct xf_config *config;
     const char *config_path;
-    int channel_fd;     /* to the supervisor; its end of file means the supervisor is gone */
+    int channel_fd; /* to the supervisor; its end of file means the supervisor is gone */
     int state_dir_fd;
-    bool assume_live;   /* --assume-live: serve the configured live cluster without a store */
-    bool allow_stale;   /* --allow-stale: an old snapshot may serve */
+    bool assume_live; /* --assume-live: serve the configured live cluster without a store */
+    bool allow_stale; /* --allow-stale: an old snapshot may serve */
 };
 typedef int xf_child_main(const struct xf_child_start *start);
 

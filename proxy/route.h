@@ -33,12 +33,12 @@ enum {
 
 /* Flags of the record. */
 enum {
-    XF_RECORD_RESCUE = 1u << 0,        /* failed on green: blue may answer */
-    XF_RECORD_FALLBACK_BLUE = 1u << 1, /* all of green down: blue may answer */
+    XF_RECORD_RESCUE = 1u << 0,         /* failed on green: blue may answer */
+    XF_RECORD_FALLBACK_BLUE = 1u << 1,  /* all of green down: blue may answer */
     XF_RECORD_FALLBACK_GREEN = 1u << 2, /* all of blue down: green may answer */
-    XF_RECORD_OVERRIDE = 1u << 3,      /* the guarded override may choose */
-    XF_RECORD_FENCE = 1u << 4,         /* the fence below applies */
-    XF_RECORD_JUDGED = 1u << 5,        /* cells are kept for the judge */
+    XF_RECORD_OVERRIDE = 1u << 3,       /* the guarded override may choose */
+    XF_RECORD_FENCE = 1u << 4,          /* the fence below applies */
+    XF_RECORD_JUDGED = 1u << 5,         /* cells are kept for the judge */
 };
 
 #define XF_FENCE_PATHS_MAX  16u
@@ -48,8 +48,8 @@ struct xf_route_record {
     /* What a choice needs: the first cache line. */
     uint16_t cluster[XF_ROLES]; /* indices into the configuration's clusters */
     uint32_t flags;
-    uint64_t seed;   /* of the sticky hash (DESIGN.md section 9) */
-    uint64_t tau_us; /* "slow" is beyond this from dispatch; 0: not watched */
+    uint64_t seed;    /* of the sticky hash (DESIGN.md section 9) */
+    uint64_t tau_us;  /* "slow" is beyond this from dispatch; 0: not watched */
     uint32_t attempt; /* the cutover's attempt, 0 outside one */
     uint32_t step;    /* changes at every step: sticky keys are counted once per step */
     uint64_t epoch;   /* the rest of the version, for logs */
@@ -59,7 +59,7 @@ struct xf_route_record {
 
     uint64_t bad_statuses[10]; /* bit (status): these are errors; statuses 0..639 */
     char cutover[XF_CUTOVER_ID_BYTES];
-    uint32_t fence_methods;    /* bit (enum xf_http_method) refused */
+    uint32_t fence_methods; /* bit (enum xf_http_method) refused */
     uint32_t fence_paths_count;
     char fence_allow[XF_FENCE_PATHS_MAX][XF_FENCE_PATH_BYTES]; /* globs: * is one segment */
 };

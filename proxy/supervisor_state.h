@@ -44,7 +44,7 @@ enum xf_reload_state {
 
 struct xf_reload {
     enum xf_reload_state state;
-    bool again;          /* asked for once more meanwhile: many requests become one */
+    bool again; /* asked for once more meanwhile: many requests become one */
     int64_t not_before_ms;
     int64_t deadline_ms; /* of the present state */
     pid_t child;

@@ -14,15 +14,15 @@ struct xf_log_ring; /* logring.h */
 
 struct xf_worker_start {
     const struct xf_config *config;
-    const struct xf_board *board;     /* control (read-only) and stats[index] (writable) */
+    const struct xf_board *board; /* control (read-only) and stats[index] (writable) */
     unsigned index;
-    int channel_fd;                   /* to the supervisor: channel.h */
+    int channel_fd; /* to the supervisor: channel.h */
     /* listen_fds[slot * listeners_count + listener]: every worker slot's sockets are inherited by
      * all, so that a sibling can ADOPT a dead worker's; own slot is `index`.  Sockets that come
      * from systemd stand in every slot under the same number. */
     const int *listen_fds;
     unsigned slots;
-    struct xf_log_ring *log_ring;     /* NULL: access log off */
+    struct xf_log_ring *log_ring; /* NULL: access log off */
 };
 
 int xf_worker_run(const struct xf_worker_start *start);

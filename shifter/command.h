@@ -9,9 +9,9 @@
 
 struct xf_command {
     const char *name;
-    const char *arguments; /* as in the help: `FILE [--wait]` */
-    const char *summary;   /* one line */
-    const char *details;   /* further lines of `crossfade help NAME`; may be NULL */
+    const char *arguments;             /* as in the help: `FILE [--wait]` */
+    const char *summary;               /* one line */
+    const char *details;               /* further lines of `crossfade help NAME`; may be NULL */
     int (*run)(int argc, char **argv); /* argv[0] is the name; returns the exit code */
 };
 

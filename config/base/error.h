@@ -48,7 +48,7 @@ struct xf_error {
 int xf_error_set(struct xf_error *err, enum xf_errcode code, struct xf_location at,
                  const char *format, ...) XF_PRINTF(4, 5);
 
-#define XF_FAIL(err, code, ...) \
+#define XF_FAIL(err, code, ...)                                                                    \
     xf_error_set((err), (code), (struct xf_location){__FILE__, __LINE__, 0}, __VA_ARGS__)
 
 /* The process exit code of DESIGN.md section 13 for `code`. */

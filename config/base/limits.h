@@ -19,34 +19,34 @@
 #define XF_SENTENCE_BYTES   512u /* a verdict or a hold in words */
 
 /* One host's configuration. */
-#define XF_SERVICES_MAX        64u
-#define XF_CLUSTERS_MAX        128u
-#define XF_SERVERS_MAX         4096u /* over all clusters */
-#define XF_LISTENERS_MAX       64u
-#define XF_WORKERS_MAX         128u
+#define XF_SERVICES_MAX         64u
+#define XF_CLUSTERS_MAX         128u
+#define XF_SERVERS_MAX          4096u /* over all clusters */
+#define XF_LISTENERS_MAX        64u
+#define XF_WORKERS_MAX          128u
 #define XF_SERVICE_CLUSTERS_MAX 16u /* clusters that may serve one service */
-#define XF_CONFIG_BYTES_MAX    (4u * 1024u * 1024u)
-#define XF_YAML_DEPTH_MAX      32u     /* lists and mappings within each other */
-#define XF_YAML_ENTRIES_MAX    4096u   /* of one list or mapping */
-#define XF_YAML_NODES_MAX      100000u /* of one file */
-#define XF_PLAN_BYTES_MAX      (256u * 1024u)
-#define XF_PLAN_STEPS_MAX      256u
+#define XF_CONFIG_BYTES_MAX     (4u * 1024u * 1024u)
+#define XF_YAML_DEPTH_MAX       32u     /* lists and mappings within each other */
+#define XF_YAML_ENTRIES_MAX     4096u   /* of one list or mapping */
+#define XF_YAML_NODES_MAX       100000u /* of one file */
+#define XF_PLAN_BYTES_MAX       (256u * 1024u)
+#define XF_PLAN_STEPS_MAX       256u
 
 /* The data path. */
-#define XF_HEAD_BYTES_MAX     (256u * 1024u) /* most that limits.head may be set to */
-#define XF_HEAD_FIELDS_MAX    1024u          /* most that limits.fields may be set to */
-#define XF_READ_BYTES         (256u * 1024u) /* a worker's shared read buffer (SPEED.md 3) */
-#define XF_RELAY_BYTES_HIGH   (256u * 1024u) /* stop reading the faster side */
-#define XF_RELAY_BYTES_LOW    (64u * 1024u)  /* read it again */
-#define XF_CHUNK_EXTENSION_BYTES_MAX 4096u   /* per chunk; they are dropped, not forwarded */
-#define XF_TRAILER_BYTES_MAX  (16u * 1024u)
+#define XF_HEAD_BYTES_MAX            (256u * 1024u) /* most that limits.head may be set to */
+#define XF_HEAD_FIELDS_MAX           1024u          /* most that limits.fields may be set to */
+#define XF_READ_BYTES                (256u * 1024u) /* a worker's shared read buffer (SPEED.md 3) */
+#define XF_RELAY_BYTES_HIGH          (256u * 1024u) /* stop reading the faster side */
+#define XF_RELAY_BYTES_LOW           (64u * 1024u)  /* read it again */
+#define XF_CHUNK_EXTENSION_BYTES_MAX 4096u          /* per chunk; they are dropped, not forwarded */
+#define XF_TRAILER_BYTES_MAX         (16u * 1024u)
 
 /* The board. */
-#define XF_ROUTE_RECORDS      16u /* immutable route records a service cycles through */
-#define XF_CELLS              64u /* judge cells a worker keeps per service */
-#define XF_CELL_MS            50  /* length of a judge cell */
-#define XF_CELL_WEIGHTS       8u  /* weights at dispatch told apart within one cell */
-#define XF_HISTOGRAM_BUCKETS  640u /* 16 per octave over 40 octaves: JUDGE.md 2c */
+#define XF_ROUTE_RECORDS     16u  /* immutable route records a service cycles through */
+#define XF_CELLS             64u  /* judge cells a worker keeps per service */
+#define XF_CELL_MS           50   /* length of a judge cell */
+#define XF_CELL_WEIGHTS      8u   /* weights at dispatch told apart within one cell */
+#define XF_HISTOGRAM_BUCKETS 640u /* 16 per octave over 40 octaves: JUDGE.md 2c */
 
 /* Control state. */
 #define XF_DOCUMENT_BYTES_MAX (1024u * 1024u)

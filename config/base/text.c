@@ -13,7 +13,7 @@
 #include <sys/random.h>
 #include <time.h>
 
-#define TEXT_BYTES_FIRST 256u
+#define TEXT_BYTES_FIRST   256u
 #define NEAREST_WORD_BYTES 64u
 
 void xf_text_init(struct xf_text *text, size_t bytes_max)
@@ -216,8 +216,14 @@ bool xf_parse_size(const char *text, uint64_t *ret)
     static const struct {
         const char *name;
         double bytes;
-    } units[] = {{"", 1},        {"B", 1},           {"kB", 1e3},        {"MB", 1e6},
-                 {"GB", 1e9},    {"KiB", 1024},      {"MiB", 1048576},   {"GiB", 1073741824},
+    } units[] = {{"", 1},
+                 {"B", 1},
+                 {"kB", 1e3},
+                 {"MB", 1e6},
+                 {"GB", 1e9},
+                 {"KiB", 1024},
+                 {"MiB", 1048576},
+                 {"GiB", 1073741824},
                  {"TiB", 1099511627776.0}};
     double value;
     const char *p = read_decimal(text, &value);

@@ -219,7 +219,7 @@ static void a_digest_sees_servers_and_nothing_else(void **state)
     (void) state;
 #define DIGEST_FILE(servers, more)                                                                 \
     VALID_LISTENERS VALID_SERVICES "clusters: {web-v1: {servers: " servers "}, web-v2: "           \
-                                                                           "h:2}\n" more
+                                   "h:2}\n" more
     static const struct {
         const char *text;
         bool same;

@@ -70,8 +70,7 @@ static void paths_are_those_of_the_upgrade_page(void **state)
         xf_kong_path_find(&from, &to, rows[i].topology, &path);
         for (unsigned j = 0; j < path.hops_count && path.possible; j++) {
             size_t used = strlen(joined);
-            snprintf(joined + used, sizeof(joined) - used, "%s%s", j == 0 ? "" : ",",
-                     path.hops[j]);
+            snprintf(joined + used, sizeof(joined) - used, "%s%s", j == 0 ? "" : ",", path.hops[j]);
         }
         assert_string_equal(path.possible ? joined : "!", rows[i].path);
         assert_int_equal(path.direct, path.possible && strchr(joined, ',') == NULL);
