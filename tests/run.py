@@ -4,7 +4,8 @@
 1. The dev preset (ASan and UBSan) is built and all its ctests run: unit, simulation, style, fuzz
    regression.
 2. The black-box tests run against build/release/crossfade, then again, but for those marked
-   `release_only`, against build/dev/crossfade, where each sanitizer report counts as a failure.
+   `release_only`, against build/dev/crossfade, where a sanitizer's report fails the test that
+   caused it.
 
 The last line is `N passed, N failed`, over everything; the exit status is 0 only if none failed.
 """
@@ -70,21 +71,14 @@ class Run:
         if not any((TREE / "tests/blackbox").glob("test_*.py")):
             return
         report = RESULTS / f"blackbox-{name}.xml"
-        sanitizer = RESULTS / f"sanitizer-{name}"
-        sanitizer.mkdir()
         if not self.long:
             markers = f"({markers}) and not long" if markers else "not long"
         good = self.command(f"black box, {name}", [
             sys.executable, "-m", "pytest", "-q", "-c", "tests/pytest.ini", "tests/blackbox",
             "-m", markers, f"--junitxml={report}",
         ],
-            CROSSFADE_BINARY=str(TREE / binary),
-            ASAN_OPTIONS=f"log_path={sanitizer}/asan:abort_on_error=0",
-            UBSAN_OPTIONS=f"log_path={sanitizer}/ubsan:print_stacktrace=1")
+            CROSSFADE_BINARY=str(TREE / binary))
         self.count.add_pytest(report, good, name)
-        for found in sorted(sanitizer.iterdir()):
-            print(found.read_text(errors="replace")[:4000])
-            self.count.fail(f"sanitizer report {found.name} in {name}")
 
 
 def main():

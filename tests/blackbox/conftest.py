@@ -18,10 +18,9 @@ SANITIZER = re.compile(r"ERROR: (Address|Leak|Undefined)\w*Sanitizer|runtime err
                        r"event=assertion\.failed")
 
 
-def pytest_collection_modifyitems(items):
+def pytest_sessionstart():
     if not binary().exists():
-        for item in items:
-            item.add_marker(pytest.mark.skip(reason=f"{binary()} is not built"))
+        pytest.exit(f"{binary()} is not built", returncode=2)
 
 
 @pytest.hookimpl(hookwrapper=True, tryfirst=True)

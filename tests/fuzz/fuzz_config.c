@@ -1,0 +1,88 @@
+/*
+ * fuzz_config.c -- any bytes as a configuration file: told what is wrong with them, or a
+ * configuration whose every reference points at something.
+ */
+#include "fuzz.h"
+
+#include "config/config.h"
+
+static void check_problems(const struct xf_problems *problems, bool refused)
+{
+    FUZZ_CHECK(problems->count <= 100);
+    FUZZ_CHECK(refused == (problems->errors > 0));
+    for (unsigned i = 0; i < problems->count; i++) {
+        const struct xf_problem *problem = &problems->items[i];
+        FUZZ_CHECK(i == 0 || problem->line >= problem[-1].line);
+        for (const char *p = problem->message; *p != '\0'; p++) {
+            FUZZ_CHECK((unsigned char) *p >= 0x20 && *p != 0x7f);
+        }
+    }
+}
+
+static void check_service(const struct xf_config *config, unsigned index)
+{
+    const struct xf_config_service *service = &config->services[index];
+    FUZZ_CHECK(xf_config_find_service(config, service->name) == (int) index);
+    FUZZ_CHECK(service->clusters_count >= 1);
+    FUZZ_CHECK(service->follows < (int) config->services_count);
+    FUZZ_CHECK(xf_config_pair(config, index, service->live) >= 0);
+    FUZZ_CHECK(strlen(service->digest) == 16);
+    FUZZ_CHECK(service->limits.head <= XF_HEAD_BYTES_MAX);
+    FUZZ_CHECK(service->limits.fields <= XF_HEAD_FIELDS_MAX);
+    FUZZ_CHECK(service->sticky.by != XF_STICKY_HEADER || service->sticky.name != NULL);
+    for (unsigned i = 0; i < service->clusters_count; i++) {
+        FUZZ_CHECK(xf_config_pair(config, index, service->clusters[i]) ==
+                   (int) (service->first_pair + i));
+    }
+}
+
+static void check_cluster(const struct xf_config *config, unsigned index, unsigned first)
+{
+    const struct xf_config_cluster *cluster = &config->clusters[index];
+    FUZZ_CHECK(xf_config_find_cluster(config, cluster->name) == (int) index);
+    FUZZ_CHECK(cluster->first_server == first && cluster->servers_count >= 1);
+    for (unsigned i = 0; i < cluster->servers_count; i++) {
+        const struct xf_config_server *server = &cluster->servers[i];
+        FUZZ_CHECK(server->weight >= 1 && server->weight <= 1000);
+        FUZZ_CHECK(server->endpoint.port > 0 && server->endpoint.host[0] != '\0');
+        FUZZ_CHECK(server->endpoint.numeric == (server->endpoint.address_bytes > 0));
+    }
+}
+
+static void check_config(const struct xf_config *config)
+{
+    unsigned first = 0;
+    FUZZ_CHECK(config->workers >= 1 && config->workers <= XF_WORKERS_MAX);
+    FUZZ_CHECK(config->listeners_count >= 1 && config->listeners_count <= XF_LISTENERS_MAX);
+    for (unsigned i = 0; i < config->listeners_count; i++) {
+        FUZZ_CHECK(config->listeners[i].service < config->services_count);
+        FUZZ_CHECK(config->listeners[i].bind.numeric);
+    }
+    for (unsigned i = 0; i < config->services_count; i++) {
+        check_service(config, i);
+    }
+    for (unsigned i = 0; i < config->clusters_count; i++) {
+        check_cluster(config, i, first);
+        first += config->clusters[i].servers_count;
+    }
+    FUZZ_CHECK(config->servers_count == first);
+    FUZZ_CHECK(config->store.url != NULL && config->store.namespace_name != NULL);
+    FUZZ_CHECK(config->store.kind == XF_STORE_SQLITE || config->store.endpoints_count >= 1);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    struct xf_config *config = NULL;
+    struct xf_problems problems;
+    char *text = fuzz_exact(data, size);
+    int result = xf_config_parse("fuzz.yaml", text, size, &config, &problems);
+    free(text);
+    check_problems(&problems, result != 0);
+    FUZZ_CHECK((result == 0) == (config != NULL));
+    if (config != NULL) {
+        check_config(config);
+        xf_config_destroy(config);
+    }
+    xf_problems_release(&problems);
+    return 0;
+}
