@@ -94,6 +94,11 @@ static int hold_idle(unsigned port, unsigned count)
     return 0;
 }
 
+static unsigned number(const char *text)
+{
+    return (unsigned) strtoul(text, NULL, 10);
+}
+
 int main(int argc, char **argv)
 {
     struct rlimit files;
@@ -102,19 +107,19 @@ int main(int argc, char **argv)
         (void) setrlimit(RLIMIT_NOFILE, &files);
     }
     if (argc == 3 && strcmp(argv[1], "backend") == 0) {
-        return load_backend((unsigned) atoi(argv[2]));
+        return load_backend(number(argv[2]));
     }
     if (argc == 4 && strcmp(argv[1], "relay") == 0) {
-        return load_relay((unsigned) atoi(argv[2]), (unsigned) atoi(argv[3]));
+        return load_relay(number(argv[2]), number(argv[3]));
     }
     if (argc == 4 && strcmp(argv[1], "idle") == 0) {
-        return hold_idle((unsigned) atoi(argv[2]), (unsigned) atoi(argv[3]));
+        return hold_idle(number(argv[2]), number(argv[3]));
     }
     if (argc == 7 && strcmp(argv[1], "client") == 0) {
-        struct load_options options = {.port = (unsigned) atoi(argv[2]),
+        struct load_options options = {.port = number(argv[2]),
                                        .path = argv[3],
                                        .kind = argv[4],
-                                       .connections = (unsigned) atoi(argv[5]),
+                                       .connections = number(argv[5]),
                                        .seconds = strtod(argv[6], NULL)};
         return load_client(&options);
     }

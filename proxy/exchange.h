@@ -70,9 +70,9 @@ struct xf_exchange {
     uint8_t minor;
     bool keep_alive;     /* the client's wish */
     bool expects;        /* a 100 is owed before the body */
-    bool upgrade;         /* asked for a configured protocol */
-    bool upgrade_sought;  /* asked for any: what it sent early is no request */
-    bool request_moved;   /* some of the request was sent since the last look at deadlines */
+    bool upgrade;        /* asked for a configured protocol */
+    bool upgrade_sought; /* asked for any: what it sent early is no request */
+    bool request_moved;  /* some of the request was sent since the last look at deadlines */
     bool replayable;     /* all that was sent is still in `request` */
     bool written;        /* something was written on the present connection */
     bool upload_dropped; /* the server takes no more: the rest of the body is thrown away */

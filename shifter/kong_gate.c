@@ -14,7 +14,7 @@ void xf_kong_list(char *list, size_t bytes, const char *name)
     size_t used = strlen(list);
     if (used + strlen(name) + 16 > bytes) {
         if (used + 12 < bytes && strstr(list, " and more") == NULL) {
-            strcat(list, " and more"); /* fits: checked above */
+            snprintf(list + used, bytes - used, " and more");
         }
         return;
     }

@@ -451,7 +451,8 @@ static int impassable_routes(struct xf_kong_gate *gate, char *list, size_t bytes
         "'{grpc,grpcs,tcp,tls,tls_passthrough,udp}'::text[]) OR "
         "(jsonb_typeof(j->'snis') = 'array' AND jsonb_array_length(j->'snis') > 0)) x";
     static const char plugins_sql[] =
-        "SELECT coalesce(json_agg(DISTINCT 'plugin mtls-auth'::text), '[]'::json)::text FROM (SELECT "
+        "SELECT coalesce(json_agg(DISTINCT 'plugin mtls-auth'::text), '[]'::json)::text FROM "
+        "(SELECT "
         "to_jsonb(p) j FROM plugins p) y WHERE j->>'name' = 'mtls-auth' AND "
         "coalesce(j->>'enabled', 'true') <> 'false'";
     const char *queries[] = {routes ? routes_sql : NULL, plugins ? plugins_sql : NULL};
