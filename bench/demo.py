@@ -44,17 +44,18 @@ timeouts: {{shutdown: 5s}}
 drain: {{quiet: 1s}}
 """
 
+# Steps of seconds are too short to prove much: the judge's positive evidence only advises here.
 PLAN = """\
 name: {name}
 service: web
 to: {to}
 steps:
-  - {{weight: 10%, hold: 3s}}
-  - {{weight: 25%, hold: 3s}}
-  - {{ramp: 50%, over: 5s, hold: 3s}}
-  - {{weight: 75%, hold: 2s}}
-  - {{weight: 90%, hold: 2s}}
-  - {{weight: 100%, hold: 4s}}
+  - {{weight: 10%, hold: 3s, evidence: advisory}}
+  - {{weight: 25%, hold: 3s, evidence: advisory}}
+  - {{ramp: 50%, over: 10s, hold: 3s, evidence: advisory}}
+  - {{weight: 75%, hold: 2s, evidence: advisory}}
+  - {{weight: 90%, hold: 2s, evidence: advisory}}
+  - {{weight: 100%, hold: 4s, evidence: advisory}}
 """
 
 NGINX = """\
@@ -288,7 +289,7 @@ class Stage:
                 actual = now["weight"]["actual"]
                 share = actual if actual is not None else now["weight"]["desired"] or 0
                 bar = "#" * round(share / 4) + "-" * (25 - round(share / 4))
-                place = f"step {index + 1} of {step['count']}" if index is not None and index >= 0 else ""
+                place = f"step {index} of {step['count']}" if index else ""
                 self.say(
                     f"[{bar}] {share:6.2f} %  {now['state']:<10} {place:<11} {'held: ' + holds if holds else ''}".rstrip()
                 )

@@ -165,8 +165,8 @@ void xf_judge_init(struct xf_judge *judge, const struct xf_judge_options *option
  * may be joined to longer ones. */
 void xf_judge_learn(struct xf_judge *judge, const struct xf_judge_cell *cell);
 
-/* A step of the plan begins with weight `weight`.  Evidence that was enough for the former step
- * is spent and begins anew; evidence that was not is kept. */
+/* A step of the plan begins with weight `weight`.  Evidence is kept, but no more than just enough:
+ * a failure in the new step must first be outweighed (judge_promote.h). */
 void xf_judge_step_started(struct xf_judge *judge, int64_t t_ms, unsigned weight);
 /* The weight in force has changed within a step (a ramp). */
 void xf_judge_set_weight(struct xf_judge *judge, unsigned weight);

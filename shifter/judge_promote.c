@@ -10,6 +10,9 @@
 
 #include <math.h>
 
+/* Just enough: above the threshold by what rounding may take. */
+#define RENEWED (XF_PROMOTE_ENOUGH * 1.000001)
+
 static const double ratio_parts[] = {0.75, 0.5, 0.25};  /* of r1 */
 static const double share_parts[] = {0, 0.1, 0.3, 0.6}; /* of p_ok */
 
@@ -30,6 +33,22 @@ void xf_promote_init(struct xf_promote *promote, const struct xf_promote_options
     for (unsigned k = 0; k < XF_PROMOTE_SHARES; k++) {
         promote->share[k] = 1;
     }
+}
+
+void xf_promote_renew(struct xf_promote *promote, int64_t begun_us)
+{
+    double value = xf_promote_value(promote);
+    double scale = value > RENEWED ? RENEWED / value : 1;
+    for (unsigned k = 0; k < XF_PROMOTE_RATIOS; k++) {
+        promote->ratio[k] *= scale;
+    }
+    for (unsigned k = 0; k < XF_PROMOTE_SHARES; k++) {
+        promote->share[k] *= scale;
+    }
+    promote->begun_us = begun_us;
+    promote->blocks = 0;
+    promote->green = 0;
+    promote->green_bad = 0;
 }
 
 void xf_promote_block(struct xf_promote *promote, const struct xf_block *block)

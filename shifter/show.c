@@ -128,8 +128,7 @@ static void put_step(const json_t *status, struct xf_text *out)
         return;
     }
     long long number = (long long) json_integer_value(index);
-    xf_text_printf(out, "  step %lld of %d", number < 0 ? 0 : number + 1,
-                   (int) xf_cli_number(step, "count", 0));
+    xf_text_printf(out, "  step %lld of %d", number, (int) xf_cli_number(step, "count", 0));
     if (json_is_number(json_object_get(step, "weight"))) {
         xf_text_puts(out, " (to ");
         put_percent(out, json_object_get(step, "weight"));
@@ -322,7 +321,7 @@ void xf_show_line(const json_t *status, struct xf_text *out)
     xf_text_puts(out, " actual ");
     put_percent(out, json_object_get(weight, "actual"));
     if (json_is_integer(index)) {
-        xf_text_printf(out, " step %lld/%d", (long long) json_integer_value(index) + 1,
+        xf_text_printf(out, " step %lld/%d", (long long) json_integer_value(index),
                        (int) xf_cli_number(json_object_get(status, "step"), "count", 0));
     }
     size_t i;
