@@ -8,6 +8,7 @@
 #include "shifter/agent_state.h"
 
 #include "config/base/log.h"
+#include "shifter/agent_checks.h"
 #include "shifter/agent_rates.h"
 
 #include <stdio.h>
@@ -234,6 +235,7 @@ void xf_agent_editions_add(struct xf_agent *agent, const struct xf_channel_messa
                           memory_order_relaxed);
     xf_log(XF_LOG_INFO, "agent.edition", "edition=%llu workers=%u", (unsigned long long) message->a,
            board->workers);
+    xf_agent_checks_configure(agent);
     xf_agent_routes_update(agent);
 }
 
@@ -264,6 +266,7 @@ void xf_agent_editions_remove(struct xf_agent *agent, uint64_t number)
             }
         }
         xf_agent_edition_destroy(edition);
+        xf_agent_checks_configure(agent);
         return;
     }
 }

@@ -23,6 +23,7 @@
 #define XF_AGENT_SLOTS (XF_ROUTE_RECORDS)
 
 struct xf_admin;
+struct xf_agent_checks;
 struct xf_agent_rates;
 struct xf_agent_forward;
 struct xf_agent_samples;
@@ -128,6 +129,7 @@ struct xf_agent {
 
     struct xf_admin *admin;
     struct xf_agent_forward *forward;
+    struct xf_agent_checks *checks;
 };
 
 static inline int64_t xf_agent_now_ms(const struct xf_agent *agent)

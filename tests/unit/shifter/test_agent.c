@@ -137,7 +137,7 @@ static void a_worker_stopped_in_mid_turn_blocks_and_frees(void **state)
     assert_false(bench_service(&bench, "gateway")->in_force);
     xf_cycle_end(bench.board->stats[1]);
     wanted = 6;
-    bench_until(&bench, is_in_force, 500, "in force as soon as the worker goes on");
+    bench_until(&bench, is_in_force, 5000, "in force as soon as the worker goes on");
 }
 
 static void a_stopped_worker_never_loses_its_record(void **state)
@@ -152,11 +152,12 @@ static void a_stopped_worker_never_loses_its_record(void **state)
         publish(XF_CUTOVER_SHIFTING, 2600 + i, 6 + i, id);
         bench_run(&bench, 5);
         assert_int_equal(xf_board_record(bench.board, GATEWAY, held)->revision, 0);
-        assert_int_not_equal(xf_route_record_number(bench_word(&bench, GATEWAY)), held);
+        uint64_t word = bench_word(&bench, GATEWAY);
+        assert_true(xf_route_generation(word) == 5 || xf_route_record_number(word) != held);
     }
     xf_cycle_end(bench.board->stats[0]);
     wanted = 6 + 3 * XF_ROUTE_RECORDS - 1;
-    bench_until(&bench, is_in_force, 2000, "the last version, once the worker goes on");
+    bench_until(&bench, is_in_force, 5000, "the last version, once the worker goes on");
     assert_int_equal(xf_route_weight(bench_word(&bench, GATEWAY)), 2600 + 3 * XF_ROUTE_RECORDS - 1);
 }
 
@@ -235,7 +236,7 @@ static void a_bad_answer_is_sent_at_once_and_once(void **state)
     bench_run(&bench, 100);
     uint64_t number = put_cell(0, 2500, 10, 2);
     (void) put_cell(1, 2500, 20, 3);
-    bench_until(&bench, has_sample, 400, "a cell with a bad answer");
+    bench_until(&bench, has_sample, 900, "a cell with a bad answer");
     bench_run(&bench, 1200);
     uint64_t sent = 0, bad = 0;
     for (unsigned i = 0; i < json_array_size(bench.samples); i++) {
@@ -419,6 +420,57 @@ static void an_agent_that_was_killed_goes_on_where_it_was(void **state)
                          xf_route_record_number(word));
 }
 
+#define CHECKED_CONFIG                                                                             \
+    "store: sqlite:/tmp/none.db\n"                                                                 \
+    "listeners: [{bind: \"127.0.0.1:18000\", service: gateway}]\n"                                 \
+    "services: {gateway: {live: old}}\n"                                                           \
+    "clusters:\n"                                                                                  \
+    "  old:\n"                                                                                     \
+    "    servers: [\"127.0.0.1:1\", \"localhost:1\"]\n"                                            \
+    "    check: {every: 100ms, rise: 1, fall: 2}\n"
+
+static int begin_checked(void **state)
+{
+    (void) state;
+    bench_begin(&bench, CHECKED_CONFIG);
+    return 0;
+}
+
+static bool all_down(struct bench *b)
+{
+    for (unsigned i = 0; i < 2; i++) {
+        if (atomic_load(&xf_board_health(b->board, i)->up) != 0) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static void servers_that_do_not_answer_are_taken_down(void **state)
+{
+    (void) state;
+    assert_int_equal(xf_board_health(bench.board, 1)->address_bytes, 0);
+    bench_until(&bench, all_down, 10000, "nobody listens at port 1");
+    assert_int_not_equal(xf_board_health(bench.board, 1)->address_bytes, 0); /* localhost */
+    unsigned before = bench.heartbeats;
+    bench_run(&bench, 1200);
+    assert_true(bench.heartbeats > before);
+    assert_false(bench_cluster(&bench, "old")->servers[0].up);
+    assert_string_equal(bench_cluster(&bench, "old")->servers[0].reason, "Connection refused");
+}
+
+static void the_next_agent_inherits_what_is_down(void **state)
+{
+    (void) state;
+    bench_until(&bench, all_down, 10000, "nobody listens at port 1");
+    bench_kill_agent(&bench);
+    bench.heartbeats = 0;
+    bench_start_agent(&bench);
+    bench_until(&bench, has_heartbeat, 5000, "the first heartbeat of the next agent");
+    assert_true(all_down(&bench));
+    assert_false(bench_cluster(&bench, "old")->servers[1].up);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -441,6 +493,9 @@ int main(void)
         cmocka_unit_test_setup_teardown(requests_on_one_connection_are_answered_in_order, begin,
                                         end),
         cmocka_unit_test_setup_teardown(an_agent_that_was_killed_goes_on_where_it_was, begin, end),
+        cmocka_unit_test_setup_teardown(servers_that_do_not_answer_are_taken_down, begin_checked,
+                                        end),
+        cmocka_unit_test_setup_teardown(the_next_agent_inherits_what_is_down, begin_checked, end),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
