@@ -3,12 +3,16 @@
  *
  *     service gateway
  *     cluster kong-30
- *     server 10.0.0.11:8000 100
+ *     server [10.0.0.11]:8000 100
  */
 #include "config/digest.h"
 
 #include "config/base/text.h"
+#include "config/endpoint.h"
 
+#include <arpa/inet.h>
+#include <ctype.h>
+#include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,28 +21,53 @@
 
 #define TEXT_BYTES_MAX ((size_t) 4 * 1024 * 1024)
 
-static int compare_servers(const void *left, const void *right)
+/* A server with its address in one spelling: `[::1]:80` also where the file has `[0::1]:80`. */
+struct entry {
+    char address[XF_HOST_BYTES + 16];
+    const struct xf_config_server *server;
+};
+
+static void spell(const struct xf_endpoint *endpoint, char out[XF_HOST_BYTES + 16])
 {
-    const struct xf_config_server *const *a = left;
-    const struct xf_config_server *const *b = right;
-    return strcmp((*a)->endpoint.text, (*b)->endpoint.text);
+    char host[XF_HOST_BYTES];
+    const void *address = &endpoint->address;
+    if (!endpoint->numeric) {
+        snprintf(host, sizeof(host), "%s", endpoint->host);
+        for (char *p = host; *p != '\0'; p++) {
+            *p = (char) tolower((unsigned char) *p);
+        }
+    } else if (endpoint->address.ss_family == AF_INET6) {
+        const struct sockaddr_in6 *in6 = address;
+        inet_ntop(AF_INET6, &in6->sin6_addr, host, sizeof(host));
+    } else {
+        const struct sockaddr_in *in = address;
+        inet_ntop(AF_INET, &in->sin_addr, host, sizeof(host));
+    }
+    snprintf(out, XF_HOST_BYTES + 16, "[%s]:%u", host, endpoint->port);
+}
+
+static int compare_entries(const void *left, const void *right)
+{
+    const struct entry *a = left;
+    const struct entry *b = right;
+    return strcmp(a->address, b->address);
 }
 
 static bool add_cluster(struct xf_text *text, const struct xf_config_cluster *cluster)
 {
-    const struct xf_config_server **sorted =
-        calloc((size_t) cluster->servers_count + 1, sizeof(*sorted));
+    struct entry *sorted = calloc((size_t) cluster->servers_count + 1, sizeof(*sorted));
     if (sorted == NULL) {
         return false;
     }
     for (unsigned i = 0; i < cluster->servers_count; i++) {
-        sorted[i] = &cluster->servers[i];
+        sorted[i].server = &cluster->servers[i];
+        spell(&cluster->servers[i].endpoint, sorted[i].address);
     }
-    qsort(sorted, cluster->servers_count, sizeof(*sorted), compare_servers);
+    qsort(sorted, cluster->servers_count, sizeof(*sorted), compare_entries);
     xf_text_printf(text, "cluster %s\n", cluster->name);
     for (unsigned i = 0; i < cluster->servers_count; i++) {
-        xf_text_printf(text, "server %s %u%s\n", sorted[i]->endpoint.text, sorted[i]->weight,
-                       sorted[i]->backup ? " backup" : "");
+        xf_text_printf(text, "server %s %u%s\n", sorted[i].address, sorted[i].server->weight,
+                       sorted[i].server->backup ? " backup" : "");
     }
     free(sorted);
     return true;

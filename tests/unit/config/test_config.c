@@ -225,6 +225,7 @@ static void a_digest_sees_servers_and_nothing_else(void **state)
         bool same;
     } rows[] = {
         {DIGEST_FILE("[h:1, \"g:1\"]", ""), true},
+        {DIGEST_FILE("[H:1, \"G:1\"]", ""), true},
         {DIGEST_FILE("[\"g:1\", h:1]", ""), true},
         {DIGEST_FILE("[h:1, g:1]", "workers: 3\ntimeouts: {idle: 5s}\nproxy: {name: x}\n"), true},
         {DIGEST_FILE("[h:1]", ""), false},
