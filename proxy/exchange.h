@@ -75,6 +75,7 @@ struct xf_exchange {
     bool request_moved;  /* some of the request was sent since the last look at deadlines */
     bool replayable;     /* all that was sent is still in `request` */
     bool written;        /* something was written on the present connection */
+    bool upload_blocked; /* the server was once slower than the client */
     bool upload_dropped; /* the server takes no more: the rest of the body is thrown away */
     struct xf_body upload;
     struct xf_buffer *request; /* start: the next byte to send; kept for a repetition */

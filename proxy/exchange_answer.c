@@ -10,6 +10,8 @@
 
 #include <string.h>
 
+#define FIRST_ANSWER_BYTES (128u * 1024u)
+
 bool xf_exchange_to_client(struct xf_exchange *exchange, const char *bytes, size_t length)
 {
     struct xf_client *client = exchange->client;
@@ -324,8 +326,11 @@ enum xf_step xf_exchange_pull_answer(struct xf_exchange *exchange)
         exchange->answer != NULL) {
         return XF_STEP_IDLE;
     }
-    size_t most = exchange->blocked ? XF_RELAY_BYTES_LOW : XF_RELAY_BYTES_HIGH;
-    size_t room = xf_slab_room(&engine->slab, most - 2 * XF_SLAB_BYTES_MIN);
+    /* A client that has not yet taken much may turn out to take nothing. */
+    size_t most = exchange->blocked                          ? XF_RELAY_BYTES_LOW
+                  : exchange->bytes_out < FIRST_ANSWER_BYTES ? FIRST_ANSWER_BYTES
+                                                             : XF_RELAY_BYTES_HIGH;
+    size_t room = xf_slab_room(&engine->slab, most - 2 * XF_SLAB_BYTES_MIN, exchange->blocked);
     if (room == 0) {
         xf_client_starve(exchange->client);
         return XF_STEP_IDLE;

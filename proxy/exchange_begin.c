@@ -122,7 +122,8 @@ static bool choose(struct xf_exchange *exchange, const char *bytes,
 
 /* Builds the head to send, followed by what came of the body, in one buffer. */
 static bool build(struct xf_exchange *exchange, char *bytes, size_t length,
-                  const struct xf_http_request *request, size_t *ret_used, bool *ret_malformed)
+                  const struct xf_http_request *request, size_t *ret_used,
+                  struct xf_http_refusal *ret_refusal)
 {
     struct xf_engine *engine = exchange->engine;
     struct xf_client *client = exchange->client;
@@ -149,12 +150,17 @@ static bool build(struct xf_exchange *exchange, char *bytes, size_t length,
     struct xf_body_piece piece;
     size_t head = xf_build_request(engine->scratch, engine->scratch_bytes, bytes, request,
                                    engine->fields, &options);
+    *ret_refusal = (struct xf_http_refusal){503, "out of buffers"};
     if (head > engine->scratch_bytes) {
         return false;
     }
     if (!xf_body_decode(&exchange->upload, bytes + request->head_bytes,
                         length - request->head_bytes, &piece)) {
-        *ret_malformed = true;
+        *ret_refusal = (struct xf_http_refusal){400, "malformed chunked body"};
+        return false;
+    }
+    if (exchange->upload.bytes > engine->services[exchange->service].config->limits.body) {
+        *ret_refusal = (struct xf_http_refusal){413, "the body is too large"};
         return false;
     }
     *ret_used = request->head_bytes + piece.used;
@@ -232,11 +238,10 @@ void xf_exchange_begin(struct xf_client *client, char *bytes, size_t length, boo
     if (fenced(exchange, bytes, length, request)) {
         return;
     }
-    bool malformed = false;
+    struct xf_http_refusal refusal;
     size_t used = 0;
-    if (!build(exchange, bytes, length, request, &used, &malformed)) {
-        refuse(exchange, malformed ? 400 : 503,
-               malformed ? "malformed chunked body" : "out of buffers");
+    if (!build(exchange, bytes, length, request, &used, &refusal)) {
+        refuse(exchange, refusal.status, refusal.reason);
         return;
     }
     if (!xf_client_consume(client, bytes, length, used)) {

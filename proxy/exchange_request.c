@@ -70,6 +70,7 @@ static bool relay(struct xf_exchange *exchange, const struct xf_body_piece *piec
         at = (size_t) sent;
     }
     if (at < piece->length) {
+        exchange->upload_blocked = true;
         struct xf_buffer *rest = xf_slab_get(&engine->slab, piece->length - at);
         if (rest == NULL) {
             return false;
@@ -140,7 +141,8 @@ enum xf_step xf_exchange_pull_request(struct xf_exchange *exchange)
     if (!client->conn.readable) {
         return XF_STEP_IDLE;
     }
-    size_t room = xf_slab_room(&engine->slab, XF_RELAY_BYTES_HIGH - XF_SLAB_BYTES_MIN);
+    size_t room = xf_slab_room(&engine->slab, XF_RELAY_BYTES_HIGH - XF_SLAB_BYTES_MIN,
+                               exchange->upload_blocked);
     if (room == 0) {
         xf_client_starve(client);
         return XF_STEP_IDLE;

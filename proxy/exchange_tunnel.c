@@ -99,7 +99,7 @@ static enum xf_step move(struct xf_exchange *exchange, const struct way *way)
     if (*way->held != NULL || *way->ended || !way->from->readable) {
         return XF_STEP_IDLE;
     }
-    size_t room = xf_slab_room(&engine->slab, XF_RELAY_BYTES_LOW - XF_SLAB_BYTES_MIN);
+    size_t room = xf_slab_room(&engine->slab, XF_RELAY_BYTES_LOW - XF_SLAB_BYTES_MIN, false);
     if (room == 0) {
         xf_client_starve(exchange->client);
         return XF_STEP_IDLE;

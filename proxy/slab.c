@@ -7,7 +7,8 @@
 
 #include <stdlib.h>
 
-#define ROOM_BYTES_MIN 4096u /* a read smaller than this is not worth its system call */
+/* A read smaller than this is not worth its system call; with its header it fills a class. */
+#define ROOM_BYTES_MIN (4096u - sizeof(struct xf_buffer))
 
 void xf_slab_init(struct xf_slab *slab, uint64_t share, _Atomic uint64_t *gauge)
 {
@@ -83,19 +84,17 @@ void xf_slab_put(struct xf_slab *slab, struct xf_buffer *buffer)
     slab->kept_bytes += bytes;
 }
 
-size_t xf_slab_room(const struct xf_slab *slab, size_t most)
+size_t xf_slab_room(const struct xf_slab *slab, size_t most, bool slow)
 {
     uint64_t ceiling = slab->share - slab->share / 8;
-    if (slab->used >= ceiling) {
-        return 0;
-    }
     /* What is read may have to be kept in a class up to twice its size, and many read at once. */
-    uint64_t room = (ceiling - slab->used) / 32;
+    uint64_t room = slab->used < ceiling ? (ceiling - slab->used) / 32 : 0;
     if (room >= most) {
         return most;
     }
     if (room >= ROOM_BYTES_MIN) {
         return (size_t) room;
     }
-    return ceiling - slab->used >= 4u * ROOM_BYTES_MIN ? ROOM_BYTES_MIN : 0;
+    uint64_t last = slow ? ceiling : slab->share - slab->share / 32;
+    return slab->used + 4 * ROOM_BYTES_MIN <= last ? ROOM_BYTES_MIN : 0;
 }

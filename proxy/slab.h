@@ -4,8 +4,8 @@
  * Belongs to one worker.  Sizes are powers of two; freed buffers wait in short lists, so the hot
  * path allocates nothing.  What is in use is counted against the worker's share of
  * `limits.buffers`: relays ask xf_slab_room() how much they may read, which shrinks as the share
- * fills and ends at 0 (a pause); heads may use the last eighth, so that a crowd of slow readers
- * does not keep others out.
+ * fills.  At seven eighths those whose peer was once too slow pause; the others go on in small
+ * pieces, and heads may use the last bit, so that a crowd of slow readers keeps nobody out.
  *
  *     get() --> in use, counted --> put() --> kept (up to XF_SLAB_KEPT_BYTES) --> freed
  */
@@ -15,6 +15,7 @@
 #include "config/base/check.h"
 
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 #define XF_SLAB_CLASSES    11u /* 1 KiB, 2 KiB … 1 MiB */
@@ -44,8 +45,9 @@ void xf_slab_release(struct xf_slab *slab); /* frees what is kept */
 XF_NODISCARD struct xf_buffer *xf_slab_get(struct xf_slab *slab, size_t size);
 void xf_slab_put(struct xf_slab *slab, struct xf_buffer *buffer); /* accepts NULL */
 
-/* How much a relay may read in one go, at most `most`; 0 means pause. */
-size_t xf_slab_room(const struct xf_slab *slab, size_t most);
+/* How much a relay may read in one go, at most `most`; 0 means pause.  `slow`: what it read was
+ * once too much for its peer. */
+size_t xf_slab_room(const struct xf_slab *slab, size_t most, bool slow);
 
 static inline uint32_t xf_buffer_length(const struct xf_buffer *buffer)
 {

@@ -196,7 +196,8 @@ static void on_channel(evutil_socket_t fd, short what, void *arg)
 /* Whether somebody waits for buffers, and there are some again. */
 static bool can_feed(const struct xf_engine *engine)
 {
-    return !xf_list_empty(&engine->starved) && xf_slab_room(&engine->slab, XF_RELAY_BYTES_LOW) > 0;
+    return !xf_list_empty(&engine->starved) &&
+           xf_slab_room(&engine->slab, XF_RELAY_BYTES_LOW, true) > 0;
 }
 
 /* Carries on what the last turns had to leave; true if there is still more. */

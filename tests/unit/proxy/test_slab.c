@@ -56,7 +56,7 @@ static void reads_shrink_then_pause_while_heads_still_pass(void **state)
     unsigned count = 0;
     size_t room, before = XF_SLAB_BYTES_MIN << 8;
     xf_slab_init(&slab, 16u << 20, &gauge);
-    while ((room = xf_slab_room(&slab, 256u << 10)) > 0) {
+    while ((room = xf_slab_room(&slab, 256u << 10, true)) > 0) {
         assert_true(room <= before);
         before = room;
         held[count] = xf_slab_get(&slab, room);
@@ -64,7 +64,8 @@ static void reads_shrink_then_pause_while_heads_still_pass(void **state)
         count++;
         assert_true(count < XF_COUNT(held));
     }
-    assert_true(before == 4096);
+    assert_true(before <= 4096);
+    assert_true(xf_slab_room(&slab, 256u << 10, false) == before); /* one that is not slow */
     assert_true(slab.used <= slab.share - slab.share / 16);
     struct xf_buffer *head = xf_slab_get(&slab, 1000);
     assert_non_null(head);
@@ -73,7 +74,7 @@ static void reads_shrink_then_pause_while_heads_still_pass(void **state)
     while (count > 0) {
         xf_slab_put(&slab, held[--count]);
     }
-    assert_int_equal(xf_slab_room(&slab, 256u << 10), 256u << 10);
+    assert_int_equal(xf_slab_room(&slab, 256u << 10, true), 256u << 10);
     xf_slab_release(&slab);
 }
 

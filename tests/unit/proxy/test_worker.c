@@ -28,6 +28,13 @@ static int start_plain(void **state)
     return 0;
 }
 
+static int release(void **state)
+{
+    (void) state;
+    fixture_release(&fix);
+    return 0;
+}
+
 static int stop(void **state)
 {
     (void) state;
@@ -396,7 +403,8 @@ int main(void)
         WORKER_TEST(a_dead_server_costs_no_request_while_another_lives),
         WORKER_TEST(a_failing_green_is_rescued_and_charged),
         WORKER_TEST(draining_sends_nothing_to_blue_and_closes_its_pool),
-        cmocka_unit_test_setup(a_retired_worker_answers_its_clients_and_says_close, start_plain),
+        cmocka_unit_test_setup_teardown(a_retired_worker_answers_its_clients_and_says_close,
+                                        start_plain, release),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -78,7 +78,10 @@ static void run_worker(struct fixture *fixture, int channel)
     int code = xf_worker_run(&start);
     xf_board_destroy(fixture->board);
     xf_config_destroy(fixture->config);
-    exit(code);
+    if (fixture->look_for_leaks) {
+        exit(code);
+    }
+    _exit(code); /* the search for leaks takes a second of every test */
 }
 
 void fixture_send(struct fixture *fixture, unsigned kind, uint64_t a)
@@ -91,7 +94,9 @@ void fixture_send(struct fixture *fixture, unsigned kind, uint64_t a)
 void fixture_start(struct fixture *fixture, const char *service, const char *more)
 {
     (void) signal(SIGPIPE, SIG_IGN);
+    static unsigned started;
     memset(fixture, 0, sizeof(*fixture));
+    fixture->look_for_leaks = started++ % 6 == 0;
     backend_listen(&fixture->blue[0], "blue-0");
     backend_listen(&fixture->blue[1], "blue-1");
     backend_listen(&fixture->green[0], "green-0");
@@ -135,6 +140,12 @@ void fixture_stop(struct fixture *fixture)
     assert_int_equal(waitpid(fixture->pid, &status, 0), fixture->pid);
     assert_true(WIFEXITED(status));
     assert_int_equal(WEXITSTATUS(status), 0);
+    (void) close(fixture->channel);
+    fixture_release(fixture);
+}
+
+void fixture_release(struct fixture *fixture)
+{
     for (unsigned i = 0; i < fixture->config->clusters_count; i++) {
         struct xf_stats_cluster *gauges = xf_stats_cluster(fixture->stats, i);
         assert_int_equal(xf_read(&gauges->in_flight), 0);
@@ -144,7 +155,6 @@ void fixture_stop(struct fixture *fixture)
     assert_int_equal(xf_read(&fixture->stats->clients), 0);
     assert_int_equal(xf_read(&fixture->stats->buffers), 0);
     assert_int_equal(xf_read(&fixture->stats->cycle) % 2, 0);
-    (void) close(fixture->channel);
     (void) close(fixture->listen_fd);
     for (unsigned i = 0; i < 2; i++) {
         backend_refuse(&fixture->blue[i]);

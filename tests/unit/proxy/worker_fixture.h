@@ -22,6 +22,7 @@ struct fixture {
     pid_t pid;
     int channel;
     int listen_fd;
+    bool look_for_leaks; /* in the worker, when it exits */
     unsigned short port;
 };
 
@@ -29,6 +30,8 @@ struct fixture {
 void fixture_start(struct fixture *fixture, const char *service, const char *more);
 /* Asserts that the worker lives, stops it, asserts that it exits with 0 and left no gauge. */
 void fixture_stop(struct fixture *fixture);
+/* For a worker that has already exited: the same about gauges, and frees everything. */
+void fixture_release(struct fixture *fixture);
 /* Writes record and word. */
 void fixture_route(struct fixture *fixture, unsigned flags, unsigned weight,
                    const struct xf_route_record *record);
