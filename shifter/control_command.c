@@ -395,6 +395,25 @@ static void verb_forget(struct xf_verb_call *call)
     xf_change_finish(&call->change, call->ret);
 }
 
+/* Raised before a cutover, as before a clone of the database; the plan's own fence is apart. */
+static void verb_fence(struct xf_verb_call *call)
+{
+    const json_t *up = json_object_get(call->command->arguments, "up");
+    if (!json_is_boolean(up)) {
+        xf_decision_refuse(call->ret, 2, "fence: up or down?");
+        return;
+    }
+    if (!xf_verb_begin(call)) {
+        return;
+    }
+    call->change.after->fence.up = json_is_true(up);
+    (void) snprintf(call->change.after->fence.by, sizeof(call->change.after->fence.by), "%s",
+                    json_is_true(up) ? call->command->actor : "");
+    xf_change_say(&call->change, "the fence is %s by %s", json_is_true(up) ? "raised" : "lowered",
+                  call->command->actor);
+    xf_change_finish(&call->change, call->ret);
+}
+
 static const struct {
     const char *name;
     xf_verb *run;
@@ -403,6 +422,7 @@ static const struct {
     {"weight", verb_weight},  {"step", verb_step},      {"promote", verb_step},
     {"back", verb_back},      {"extend", verb_extend},  {"approve", verb_approve},
     {"pause", verb_pause},    {"resume", verb_resume},  {"forget", verb_forget},
+    {"fence", verb_fence},
 };
 
 static bool answered_before(const struct xf_document *document,

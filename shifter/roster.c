@@ -13,6 +13,7 @@ struct xf_roster {
     const struct xf_config *config;
     struct xf_member *members;
     unsigned count, capacity;
+    uint64_t version;
     struct xf_roster_traffic traffic;
 };
 
@@ -43,18 +44,6 @@ void xf_roster_destroy(struct xf_roster *roster)
     free(roster);
 }
 
-static struct xf_member *find(const struct xf_roster *roster, const char *proxy)
-{
-    for (unsigned i = 0; i < roster->count; i++) {
-        struct xf_member *member = &roster->members[i];
-        if (strcmp(member->heartbeat.proxy.id, proxy) == 0 ||
-            strcmp(member->heartbeat.proxy.name, proxy) == 0) {
-            return member;
-        }
-    }
-    return NULL;
-}
-
 static struct xf_member *find_id(const struct xf_roster *roster, const char *id)
 {
     for (unsigned i = 0; i < roster->count; i++) {
@@ -80,6 +69,7 @@ static struct xf_member *add(struct xf_roster *roster)
     }
     struct xf_member *member = &roster->members[roster->count++];
     *member = (struct xf_member){0};
+    roster->version++;
     return member;
 }
 
@@ -89,6 +79,28 @@ static void take_out(struct xf_roster *roster, struct xf_member *member)
     unsigned index = (unsigned) (member - roster->members);
     memmove(member, member + 1, (roster->count - index - 1) * sizeof(*member));
     roster->count--;
+    roster->version++;
+}
+
+bool xf_roster_recall(struct xf_roster *roster, const char *id, const char *name)
+{
+    if (find_id(roster, id) != NULL) {
+        return true;
+    }
+    struct xf_member *member = add(roster);
+    if (member == NULL) {
+        return false;
+    }
+    (void) snprintf(member->heartbeat.proxy.id, sizeof(member->heartbeat.proxy.id), "%s", id);
+    (void) snprintf(member->heartbeat.proxy.name, sizeof(member->heartbeat.proxy.name), "%s", name);
+    member->heartbeat.reload_ok = true;
+    member->seen_ms = -XF_SILENT_MS - 1; /* CLOCK_BOOTTIME is never below 0 */
+    return true;
+}
+
+uint64_t xf_roster_version(const struct xf_roster *roster)
+{
+    return roster->version;
 }
 
 bool xf_roster_heartbeat(struct xf_roster *roster, struct xf_message_heartbeat *heartbeat,
@@ -123,12 +135,16 @@ bool xf_roster_heartbeat(struct xf_roster *roster, struct xf_message_heartbeat *
 
 bool xf_roster_forget(struct xf_roster *roster, const char *proxy, int64_t now_ms)
 {
-    struct xf_member *member = find(roster, proxy);
-    if (member == NULL || !xf_member_silent(member, now_ms)) {
-        return false;
+    for (unsigned i = 0; i < roster->count; i++) {
+        struct xf_member *member = &roster->members[i];
+        if (xf_member_silent(member, now_ms) &&
+            (strcmp(member->heartbeat.proxy.id, proxy) == 0 ||
+             strcmp(member->heartbeat.proxy.name, proxy) == 0)) {
+            take_out(roster, member);
+            return true;
+        }
     }
-    take_out(roster, member);
-    return true;
+    return false;
 }
 
 unsigned xf_roster_count(const struct xf_roster *roster)
@@ -216,7 +232,8 @@ void xf_roster_fleet(const struct xf_roster *roster, const struct xf_roster_ques
 {
     *ret = (struct xf_fleet){.members = roster->count,
                              .in_force = roster->count > 0,
-                             .blue_quiet_ms = roster->count > 0 ? INT64_MAX : -1,
+                             .blue_quiet_ms =
+                                 roster->count > 0 && question->blues_count > 0 ? INT64_MAX : -1,
                              .blue_up = roster->count > 0,
                              .green_up = roster->count > 0};
     for (unsigned i = 0; i < roster->count; i++) {
@@ -232,9 +249,9 @@ void xf_roster_fleet(const struct xf_roster *roster, const struct xf_roster_ques
             ret->in_force = false;
             append(ret->lagging, name);
         }
-        if (question->blue[0] != '\0') {
-            look_at_blue(member, question->blue, ret);
-            ret->blue_up = ret->blue_up && is_up(member, question->blue);
+        for (unsigned j = 0; j < question->blues_count; j++) {
+            look_at_blue(member, question->blues[j], ret);
+            ret->blue_up = ret->blue_up && is_up(member, question->blues[j]);
         }
         ret->green_up = ret->green_up && is_up(member, question->green);
         if (member->heartbeat.config_digest[0] != '\0' &&

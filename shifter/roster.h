@@ -31,9 +31,13 @@ void xf_roster_destroy(struct xf_roster *roster); /* accepts NULL */
 /* Takes the heartbeat over (it is zeroed).  False: there are XF_PROXIES_MAX members already. */
 bool xf_roster_heartbeat(struct xf_roster *roster, struct xf_message_heartbeat *heartbeat,
                          int64_t now_ms);
+/* A member that an earlier leader knew: silent until it is heard of. */
+bool xf_roster_recall(struct xf_roster *roster, const char *id, const char *name);
 /* By name or id; false: unknown, or not silent. */
 bool xf_roster_forget(struct xf_roster *roster, const char *proxy, int64_t now_ms);
 
+/* +1 whenever a member comes or goes. */
+uint64_t xf_roster_version(const struct xf_roster *roster);
 unsigned xf_roster_count(const struct xf_roster *roster);
 const struct xf_member *xf_roster_member(const struct xf_roster *roster, unsigned index);
 bool xf_member_silent(const struct xf_member *member, int64_t now_ms);
@@ -46,7 +50,9 @@ struct xf_roster_question {
     const char *service;
     struct xf_version version;
     const char *write_id;
-    const char *blue, *green; /* empty: none */
+    const char *blues[XF_SERVICES_MAX]; /* blue, and what its followers pair with it */
+    unsigned blues_count;
+    const char *green; /* empty: none */
     int64_t now_ms;
 };
 /* What matters to one service and one version of it. */

@@ -148,6 +148,7 @@ void xf_tenure_load_again(struct xf_tenure *tenure)
     tenure->progress = (struct xf_progress){0};
     tenure->judging = false;
     tenure->holds_newer = false;
+    tenure->kept_members = UINT64_MAX;
 }
 
 /* ---- loading: state, then the checkpoints, then the store's clock ---- */
@@ -224,6 +225,41 @@ static void got_state(void *context, enum xf_store_result result,
     }
 }
 
+/* The members that an earlier leader knew: who is silent since then must still block. */
+static void recall_members(struct xf_tenure *tenure, const char *text)
+{
+    json_t *root = json_loads(text, JSON_REJECT_DUPLICATES, NULL);
+    const json_t *members = json_object_get(root, "members");
+    for (size_t i = 0; i < json_array_size(members) && i < XF_PROXIES_MAX; i++) {
+        const json_t *member = json_array_get(members, i);
+        const char *id = json_string_value(json_array_get(member, 0));
+        const char *name = json_string_value(json_array_get(member, 1));
+        if (id != NULL && name != NULL && xf_uuid_valid(id) && strlen(name) < XF_NAME_BYTES) {
+            (void) xf_roster_recall(tenure->options.roster, id, name);
+        }
+    }
+    json_decref(root);
+}
+
+static char *progress_text(const struct xf_tenure *tenure)
+{
+    char *clocks = xf_progress_write(&tenure->progress);
+    json_t *root = clocks != NULL ? json_loads(clocks, 0, NULL) : NULL;
+    json_t *members = json_array();
+    bool ok = root != NULL && members != NULL;
+    for (unsigned i = 0; ok && i < xf_roster_count(tenure->options.roster); i++) {
+        const struct xf_message_proxy *proxy =
+            &xf_roster_member(tenure->options.roster, i)->heartbeat.proxy;
+        ok = json_array_append_new(members, json_pack("[s, s]", proxy->id, proxy->name)) == 0;
+    }
+    ok = ok && json_object_set(root, "members", members) == 0;
+    char *text = ok ? json_dumps(root, JSON_COMPACT) : NULL;
+    json_decref(members);
+    json_decref(root);
+    free(clocks);
+    return text;
+}
+
 static void got_progress(void *context, enum xf_store_result result, const char *text,
                          const char *message)
 {
@@ -236,6 +272,9 @@ static void got_progress(void *context, enum xf_store_result result, const char 
     }
     if (result == XF_STORE_OK && xf_progress_read(text, &tenure->progress, NULL) != 0) {
         tenure->progress = (struct xf_progress){0};
+    }
+    if (result == XF_STORE_OK) {
+        recall_members(tenure, text);
     }
     tenure->progress.weight = tenure->document->weight;
     tenure->read_progress = false;
@@ -347,6 +386,7 @@ static void checkpoint_done(void *context, enum xf_store_result result, const ch
     tenure->checkpoints_open--;
     if (result == XF_STORE_OK) {
         tenure->refused = false;
+        tenure->kept_members = tenure->keeping_members;
     } else if (result == XF_STORE_REFUSED) {
         tenure->refused = true;
     }
@@ -357,12 +397,14 @@ static void checkpoint(struct xf_tenure *tenure)
 {
     struct xf_store *store = tenure->options.store;
     int64_t now = xf_tenure_now(tenure);
+    bool changed = tenure->kept_members != xf_roster_version(tenure->options.roster);
     if (tenure->checkpoints_open > 0 || now - tenure->checkpoint_ms < XF_CHECKPOINT_MS ||
-        !xf_cutover_runs(tenure->document->state)) {
+        (!changed && !xf_cutover_runs(tenure->document->state))) {
         return;
     }
     tenure->checkpoint_ms = now;
-    char *progress = xf_progress_write(&tenure->progress);
+    tenure->keeping_members = xf_roster_version(tenure->options.roster);
+    char *progress = progress_text(tenure);
     char *judge = xf_tenure_judge_save(tenure);
     const char *names[] = {"progress", "judge"};
     const char *texts[] = {progress, judge};

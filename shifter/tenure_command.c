@@ -80,7 +80,6 @@ void xf_tenure_waiters_tick(struct xf_tenure *tenure)
         struct xf_roster_question question = {.service = tenure->service->name,
                                               .version = waiter.version,
                                               .write_id = "",
-                                              .blue = "",
                                               .green = "",
                                               .now_ms = now};
         bool reached = xf_roster_reached(tenure->options.roster, &question, lagging, silent);
@@ -152,6 +151,13 @@ static bool bring_plan(struct xf_tenure *tenure, const struct xf_message_command
         xf_problems_add(&problems, 0, 0, false, "start needs a plan or the name of a cluster");
     }
     if (*ret != NULL && xf_plan_check(*ret, tenure->options.config, &problems) != 0) {
+        xf_plan_destroy(*ret);
+        *ret = NULL;
+    }
+    if (*ret != NULL &&
+        ((*ret)->before_start_json != NULL || (*ret)->before_finalize_json != NULL)) {
+        xf_problems_add(&problems, 0, 0, false,
+                        "gates are not yet supported in a cutover; `preflight` runs them");
         xf_plan_destroy(*ret);
         *ret = NULL;
     }

@@ -77,8 +77,9 @@ struct xf_tenure {
 
     struct xf_progress progress;
     int64_t checkpoint_ms;
-    unsigned checkpoints_open; /* asked for, not yet answered */
-    bool refused;              /* the store said no; until it takes something */
+    uint64_t kept_members, keeping_members; /* the roster's version that the checkpoint has */
+    unsigned checkpoints_open;              /* asked for, not yet answered */
+    bool refused;                           /* the store said no; until it takes something */
     int64_t refused_ms;
     bool was_ok;
     int64_t ok_wall_ms;

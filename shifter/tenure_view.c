@@ -14,6 +14,29 @@
 /* Below this nobody cares: waking an idle process costs about as much, and green, with the smaller
  * share, sleeps more.  Any tau that is fixed beforehand is valid (JUDGE.md 2c). */
 #define TAU_US_MIN 10000u
+/* Blue, and the clusters that stand at its place in the services that follow this one. */
+static void fill_blues(const struct xf_tenure *tenure, struct xf_roster_question *question)
+{
+    const struct xf_config *config = tenure->options.config;
+    const char *blue = tenure->document->from;
+    if (blue[0] == '\0') {
+        return;
+    }
+    question->blues[question->blues_count++] = blue;
+    unsigned place = 0;
+    while (place < tenure->service->clusters_count &&
+           strcmp(config->clusters[tenure->service->clusters[place]].name, blue) != 0) {
+        place++;
+    }
+    for (unsigned i = 0; i < config->services_count; i++) {
+        const struct xf_config_service *service = &config->services[i];
+        if (service->follows == (int) tenure->service->index && place < service->clusters_count &&
+            question->blues_count < XF_SERVICES_MAX) {
+            question->blues[question->blues_count++] =
+                config->clusters[service->clusters[place]].name;
+        }
+    }
+}
 
 void xf_tenure_facts(struct xf_tenure *tenure, const struct xf_plan *start, struct xf_facts *ret)
 {
@@ -29,9 +52,9 @@ void xf_tenure_facts(struct xf_tenure *tenure, const struct xf_plan *start, stru
     struct xf_roster_question question = {.service = tenure->service->name,
                                           .version = tenure->version,
                                           .write_id = tenure->write_id,
-                                          .blue = document->from,
                                           .green = start != NULL ? start->to : document->to,
                                           .now_ms = ret->boot_ms};
+    fill_blues(tenure, &question);
     xf_roster_fleet(tenure->options.roster, &question, &ret->fleet);
     if (document->from[0] != '\0') {
         ret->in_use_by =
