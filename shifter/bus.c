@@ -12,7 +12,7 @@ int xf_bus_lead(const struct xf_config *config, struct event_base *loop,
                 struct xf_error *err)
 {
     if (config->store.kind == XF_STORE_REDIS) {
-        return XF_FAIL(err, XF_E_CONFIG, "store %s: Redis is not yet supported", config->store.url);
+        return xf_bus_redis_lead(config, loop, calls, ret, err);
     }
     return xf_bus_local_lead(config, loop, calls, ret, err);
 }
@@ -34,7 +34,7 @@ int xf_bus_follow(const struct xf_config *config, struct event_base *loop,
                   struct xf_error *err)
 {
     if (config->store.kind == XF_STORE_REDIS) {
-        return XF_FAIL(err, XF_E_CONFIG, "store %s: Redis is not yet supported", config->store.url);
+        return xf_bus_redis_follow(config, loop, calls, ret, err);
     }
     return xf_bus_local_follow(config, loop, calls, ret, err);
 }
@@ -51,17 +51,24 @@ void xf_bus_agent_destroy(struct xf_bus_agent *bus)
     }
 }
 
+json_t *xf_bus_too_large(const json_t *message)
+{
+    const char *request = json_string_value(json_object_get(message, "request"));
+    const char *kind = json_string_value(json_object_get(message, "kind"));
+    if (request == NULL || kind == NULL) {
+        return NULL;
+    }
+    return json_pack("{s:s, s:s, s:i, s:s}", "kind", kind, "request", request, "exit", 1, "message",
+                     "the answer is larger than the bus carries");
+}
+
 char *xf_bus_encode(json_t *message, size_t *ret_length)
 {
     char *frame = xf_link_encode(message, ret_length);
-    const char *request = json_string_value(json_object_get(message, "request"));
-    const char *kind = json_string_value(json_object_get(message, "kind"));
-    if (frame != NULL || request == NULL || kind == NULL) {
-        return frame;
+    if (frame == NULL) {
+        json_t *instead = xf_bus_too_large(message);
+        frame = instead != NULL ? xf_link_encode(instead, ret_length) : NULL;
+        json_decref(instead);
     }
-    json_t *instead = json_pack("{s:s, s:s, s:i, s:s}", "kind", kind, "request", request, "exit", 1,
-                                "message", "the answer is larger than the bus carries");
-    frame = instead != NULL ? xf_link_encode(instead, ret_length) : NULL;
-    json_decref(instead);
     return frame;
 }

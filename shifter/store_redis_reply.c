@@ -53,6 +53,25 @@ static bool is_empty(const redisReply *reply)
     return true;
 }
 
+/* The first four elements of an array that has them: a version and its write_id. */
+static bool read_numbers(const redisReply *reply, struct xf_version *ret, char *ret_write_id)
+{
+    if (!read_number(reply->element[0], &ret->epoch) ||
+        !read_number(reply->element[1], &ret->generation) ||
+        !read_number(reply->element[2], &ret->revision) ||
+        !is_text(reply->element[3], XF_UUID_TEXT_BYTES)) {
+        return false;
+    }
+    snprintf(ret_write_id, XF_UUID_TEXT_BYTES, "%s", reply->element[3]->str);
+    return true;
+}
+
+bool xf_redis_read_version(const redisReply *reply, struct xf_version *ret,
+                           char ret_write_id[XF_UUID_TEXT_BYTES])
+{
+    return is_array(reply, 4) && read_numbers(reply, ret, ret_write_id);
+}
+
 enum xf_store_result xf_redis_read_state(const redisReply *reply, struct xf_store_state *ret,
                                          char **ret_document)
 {
@@ -63,10 +82,7 @@ enum xf_store_result xf_redis_read_state(const redisReply *reply, struct xf_stor
     if (is_empty(reply)) {
         return XF_STORE_ABSENT;
     }
-    if (!read_number(reply->element[0], &state.version.epoch) ||
-        !read_number(reply->element[1], &state.version.generation) ||
-        !read_number(reply->element[2], &state.version.revision) ||
-        !is_text(reply->element[3], sizeof(state.write_id)) ||
+    if (!read_numbers(reply, &state.version, state.write_id) ||
         !is_text(reply->element[4], XF_DOCUMENT_BYTES_MAX + 1)) {
         return XF_STORE_UNREADABLE;
     }
@@ -74,7 +90,6 @@ enum xf_store_result xf_redis_read_state(const redisReply *reply, struct xf_stor
     if (document == NULL) {
         return XF_STORE_LOST;
     }
-    snprintf(state.write_id, sizeof(state.write_id), "%s", reply->element[3]->str);
     *ret = state;
     *ret_document = document;
     return XF_STORE_OK;

@@ -23,6 +23,9 @@ bool xf_redis_result(const char *status, enum xf_store_result *ret);
 /* HMGET epoch generation revision write_id doc.  *ret_document is owned by the caller. */
 enum xf_store_result xf_redis_read_state(const redisReply *reply, struct xf_store_state *ret,
                                          char **ret_document);
+/* HMGET epoch generation revision write_id; false: not there, or not ours. */
+bool xf_redis_read_version(const redisReply *reply, struct xf_version *ret,
+                           char ret_write_id[XF_UUID_TEXT_BYTES]);
 /* HMGET holder epoch beat. */
 enum xf_store_result xf_redis_read_lease(const redisReply *reply, struct xf_store_lease *ret);
 /* XRANGE or XREVRANGE: appends to the answer's entries. */

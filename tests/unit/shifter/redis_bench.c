@@ -159,3 +159,12 @@ const char *redis_by_hand(struct redis_bench *bench, const char *format, ...)
     redisFree(redis);
     return answer;
 }
+
+void redis_set_by_hand(struct redis_bench *bench, const char *service, const char *document)
+{
+    redisContext *redis = redisConnect("127.0.0.1", bench->port);
+    redisReply *reply = redisCommand(redis, "HSET cf:{test:%s}:state doc %s", service, document);
+    assert_non_null(reply);
+    freeReplyObject(reply);
+    redisFree(redis);
+}

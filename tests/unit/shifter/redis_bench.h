@@ -31,4 +31,7 @@ void redis_bench_config(struct redis_bench *bench, struct xf_config *config);
  * static memory.  For a bulk string it is the string. */
 const char *redis_by_hand(struct redis_bench *bench, const char *format, ...) XF_PRINTF(2, 3);
 
+/* HSET cf:{test:service}:state doc document. */
+void redis_set_by_hand(struct redis_bench *bench, const char *service, const char *document);
+
 #endif

@@ -2,7 +2,9 @@
  * test_bus.c -- the contract of shifter/bus.h, and the local bus against hostile peers.
  */
 #include "shifter/bus.h"
+#include "shifter/bus_message.h"
 #include "shifter/link.h"
+#include "tests/unit/shifter/redis_bench.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -35,6 +37,8 @@ struct heard {
 struct place {
     struct event_base *loop;
     struct xf_config config;
+    struct xf_config_service services[2];
+    struct redis_bench redis; /* port 0: the local bus */
     char folder[256];
     struct xf_bus_leader *leader;
     struct xf_bus_agent *agent;
@@ -114,7 +118,7 @@ static int teardown_local(void **state)
     event_base_free(place->loop);
     char command[320];
     snprintf(command, sizeof(command), "rm -rf '%.18s'", place->folder);
-    int code = system(command);
+    int code = place->folder[0] != '\0' ? system(command) : 0;
     free(place);
     return code;
 }
@@ -140,9 +144,18 @@ static bool until(struct place *place, bool (*done)(struct place *))
     return done(place);
 }
 
+/* Runs the loop for so long. */
+static void run_for(struct place *place, int ms)
+{
+    struct timeval wait = {ms / 1000, (suseconds_t) (ms % 1000) * 1000};
+    event_base_loopexit(place->loop, &wait);
+    event_base_dispatch(place->loop);
+}
+
 static bool both_connected(struct place *place)
 {
-    return place->down.up && place->up.agents == 1;
+    bool local = place->redis.port == 0; /* in a fleet the leader does not count its agents */
+    return place->down.up && (!local || place->up.agents == 1);
 }
 
 static bool agent_is_down(struct place *place)
@@ -187,15 +200,45 @@ static void publish(struct place *place, json_t *message)
     json_decref(message);
 }
 
+/* In a fleet the document is read from where the store keeps it. */
+static void store_document(struct place *place, const char *service, int generation,
+                           const char *write_id, const char *document)
+{
+    if (place->redis.port == 0) {
+        return;
+    }
+    redis_by_hand(&place->redis,
+                  "HSET cf:{test:%s}:state epoch 1 generation %d revision 0 "
+                  "write_id %s",
+                  service, generation, write_id);
+    redis_set_by_hand(&place->redis, service, document);
+    redis_by_hand(&place->redis, "XADD cf:{test:%s}:log %d-0 write_id %s entry {}", service,
+                  generation, write_id);
+}
+
+static void publish_document(struct place *place, const char *service, int generation,
+                             const char *document)
+{
+    struct xf_message_state state = {.version = {1, (uint64_t) generation, 0},
+                                     .write_id = "11111111-0000-4000-8000-000000000001",
+                                     .document = document,
+                                     .progress = {1000, 2000, 3},
+                                     .store_time_ms = 1795348800123,
+                                     .leader = {"aaaaaaaa-0000-4000-8000-000000000001", "one"}};
+    snprintf(state.service, sizeof(state.service), "%s", service);
+    store_document(place, service, generation, state.write_id, document);
+    publish(place, xf_message_state_make(&state));
+}
+
 static void publish_state(struct place *place, const char *service, int generation)
 {
-    publish(place, json_pack("{s:s, s:s, s:i}", "kind", "state", "service", service, "generation",
-                             generation));
+    publish_document(place, service, generation, "{}");
 }
 
 static int generation_of(const json_t *message)
 {
-    return (int) json_integer_value(json_object_get(message, "generation"));
+    return (int) json_integer_value(
+        json_object_get(json_object_get(message, "version"), "generation"));
 }
 
 static const char *text_of(const json_t *message, const char *key)
@@ -306,8 +349,7 @@ static void the_largest_document_passes(void **state)
     char *document = malloc(XF_DOCUMENT_BYTES_MAX + 1);
     memset(document, '"', XF_DOCUMENT_BYTES_MAX); /* each takes two bytes on the way */
     document[XF_DOCUMENT_BYTES_MAX] = '\0';
-    publish(place, json_pack("{s:s, s:s, s:s}", "kind", "state", "service", "gateway", "document",
-                             document));
+    publish_document(place, "gateway", 1, document);
     assert_true(until(place, agent_heard_one));
     assert_string_equal(text_of(place->down.messages[0], "document"), document);
     free(document);
@@ -419,8 +461,7 @@ static void a_slow_agent_gets_the_newest_state_and_costs_a_bounded_queue(void **
     memset(document, 'x', 500000);
     document[500000] = '\0';
     for (int i = 1; i <= 200; i++) { /* 100 MB, if each were queued */
-        publish(place, json_pack("{s:s, s:s, s:i, s:s}", "kind", "state", "service", "gateway",
-                                 "generation", i, "document", document));
+        publish_document(place, "gateway", i, document);
         event_base_loop(place->loop, EVLOOP_NONBLOCK);
     }
     free(document);
@@ -496,12 +537,234 @@ static void another_user_is_turned_away_even_with_access_to_the_socket(void **st
     assert_int_equal(place->up.agents, 0);
 }
 
+/* ---- Redis alone ---- */
+
+static struct redis_bench shared;
+
+static int group_setup_redis(void **state)
+{
+    (void) state;
+    redis_bench_start(&shared);
+    return 0;
+}
+
+static int group_teardown_redis(void **state)
+{
+    (void) state;
+    redis_bench_stop(&shared);
+    return 0;
+}
+
+static int setup_redis(void **state)
+{
+    struct place *place = calloc(1, sizeof(*place));
+    place->loop = event_base_new();
+    place->redis = shared;
+    redis_by_hand(&shared, "FLUSHALL");
+    redis_bench_config(&place->redis, &place->config);
+    place->services[0].name = (char *) "gateway";
+    place->services[1].name = (char *) "admin";
+    place->config.services = place->services;
+    place->config.services_count = 2;
+    *state = place;
+    return 0;
+}
+
+static int teardown_redis(void **state)
+{
+    shared.pid = ((struct place *) *state)->redis.pid;
+    return teardown_local(state);
+}
+
+static bool agent_is_up(struct place *place)
+{
+    return place->down.up;
+}
+
+static bool leader_heard_three(struct place *place)
+{
+    return place->up.count >= 3;
+}
+
+static bool agent_heard_twice(struct place *place)
+{
+    return place->down.count >= 2;
+}
+
+static void redis_what_the_store_holds_is_told_without_any_leader(void **state)
+{
+    struct place *place = *state;
+    follow(place);
+    assert_true(until(place, agent_is_up));
+    store_document(place, "admin", 5, "22222222-0000-4000-8000-000000000002", "{\"a\":1}");
+    assert_true(until(place, agent_heard_one));
+    struct xf_message_state told;
+    assert_int_equal(xf_message_state_read(place->down.messages[0], &told, NULL), 0);
+    assert_string_equal(told.service, "admin");
+    assert_int_equal(told.version.epoch, 1);
+    assert_int_equal(told.version.generation, 5);
+    assert_string_equal(told.write_id, "22222222-0000-4000-8000-000000000002");
+    assert_string_equal(told.document, "{\"a\":1}");
+    assert_int_equal(told.progress.step_elapsed_ms, -1);
+}
+
+static void redis_progress_of_the_documents_epoch_comes_beside_it(void **state)
+{
+    struct place *place = *state;
+    struct xf_message_state told;
+    lead(place);
+    follow(place);
+    assert_true(until(place, agent_is_up));
+    while (place->down.count == 0 ||
+           xf_message_state_read(place->down.messages[place->down.count - 1], &told, NULL) != 0 ||
+           told.progress.tunnels != 3) {
+        publish_state(place, "gateway", 1); /* again: the leader may not be connected yet */
+        until(place, agent_heard_twice);
+        assert_true(place->down.count < SEEN_MAX);
+    }
+    assert_int_equal(told.progress.step_remaining_ms, 2000);
+    assert_string_equal(told.leader.name, "one");
+    forget(&place->down);
+    redis_by_hand(&place->redis, "HSET cf:{test:gateway}:state epoch 2 generation 2");
+    assert_true(until(place, agent_heard_one));
+    assert_int_equal(xf_message_state_read(place->down.messages[0], &told, NULL), 0);
+    assert_int_equal(told.version.epoch, 2);
+    assert_int_equal(told.progress.tunnels, 0); /* said by a leader of before */
+}
+
+static void redis_a_change_is_told_long_before_the_next_look(void **state)
+{
+    struct place *place = *state;
+    follow(place);
+    assert_true(until(place, agent_is_up));
+    store_document(place, "gateway", 1, "22222222-0000-4000-8000-000000000002", "{}");
+    assert_true(until(place, agent_heard_one));
+    int64_t longest = 0;
+    for (int i = 2; i < 12; i++) {
+        forget(&place->down);
+        int64_t begin = xf_clock_monotonic_ms(xf_clock_system());
+        store_document(place, "gateway", i, "22222222-0000-4000-8000-000000000002", "{}");
+        assert_true(until(place, agent_heard_one));
+        assert_int_equal(generation_of(place->down.messages[0]), i);
+        int64_t took = xf_clock_monotonic_ms(xf_clock_system()) - begin;
+        longest = took > longest ? took : longest;
+    }
+    assert_in_range(longest, 0, 700); /* a look each second would take longer, once in ten */
+}
+
+static void redis_what_is_not_ours_is_not_told(void **state)
+{
+    static const char *const damages[] = {
+        "HSET cf:{test:gateway}:state generation x",
+        "SET cf:{test:gateway}:state text",
+        "DEL cf:{test:gateway}:state",
+        "SET cf:{test:gateway}:log text",
+        "SET cf:{test:fleet}:replies text",
+        "FLUSHALL",
+    };
+    struct place *place = *state;
+    follow(place);
+    assert_true(until(place, agent_is_up));
+    for (size_t i = 0; i < XF_COUNT(damages); i++) {
+        redis_by_hand(&place->redis, "FLUSHALL");
+        forget(&place->down);
+        store_document(place, "gateway", 10 + (int) i, "22222222-0000-4000-8000-000000000002",
+                       "{}");
+        assert_true(until(place, agent_heard_one));
+        redis_by_hand(&place->redis, "%s", damages[i]);
+        run_for(place, 1300);
+        assert_int_equal(place->down.count, 1);
+        assert_true(place->down.up);
+    }
+}
+
+static void redis_messages_upwards_reach_every_shifter(void **state)
+{
+    struct place *place = *state;
+    struct place other = {.loop = place->loop, .config = place->config};
+    lead(place);
+    lead(&other);
+    follow(place);
+    assert_true(until(place, agent_is_up));
+    json_t *heartbeat = json_pack("{s:s}", "kind", "heartbeat");
+    json_t *command = json_pack("{s:s, s:s}", "kind", "command", "request", "r-1");
+    for (int i = 0; i < 100 && (place->up.count < 3 || other.up.count < 3); i++) {
+        assert_true(xf_bus_send(place->agent, heartbeat));
+        assert_true(xf_bus_send(place->agent, command));
+        run_for(place, 50);
+    }
+    assert_true(until(place, leader_heard_three) && until(&other, leader_heard_three));
+    json_decref(heartbeat);
+    json_decref(command);
+    xf_bus_leader_destroy(other.leader);
+    forget(&other.up);
+}
+
+static void redis_a_command_given_while_nobody_listened_is_heard(void **state)
+{
+    struct place *place = *state;
+    follow(place);
+    assert_true(until(place, agent_is_up));
+    json_t *command = json_pack("{s:s, s:s}", "kind", "command", "request", "r-1");
+    assert_true(xf_bus_send(place->agent, command));
+    run_for(place, 200);
+    lead(place); /* the next leader, within the 10 s of a command */
+    assert_true(until(place, leader_heard_one));
+    assert_true(json_equal(command, place->up.messages[0]));
+    json_decref(command);
+}
+
+static void redis_killed_and_started_again_the_bus_goes_on(void **state)
+{
+    struct place *place = *state;
+    lead(place);
+    follow(place);
+    assert_true(until(place, agent_is_up));
+    publish_state(place, "gateway", 1);
+    assert_true(until(place, agent_heard_one));
+    redis_bench_kill(&place->redis);
+    assert_true(until(place, agent_is_down));
+    json_t *message = json_pack("{s:s, s:s}", "kind", "command", "request", "r-1");
+    assert_false(xf_bus_send(place->agent, message));
+    redis_bench_restart(&place->redis);
+    assert_true(until(place, agent_is_up));
+    assert_true(xf_bus_send(place->agent, message));
+    json_decref(message);
+    assert_true(until(place, leader_heard_one));
+    forget(&place->down);
+    publish_state(place, "gateway", 2);
+    assert_true(until(place, agent_heard_one));
+    assert_int_equal(generation_of(place->down.messages[0]), 2);
+}
+
+static void redis_its_streams_are_bounded(void **state)
+{
+    struct place *place = *state;
+    follow(place);
+    assert_true(until(place, agent_is_up));
+    json_t *command = json_pack("{s:s}", "kind", "command");
+    for (int i = 0; i < 3000; i++) {
+        while (!xf_bus_send(place->agent, command)) {
+            event_base_loop(place->loop, EVLOOP_ONCE);
+        }
+    }
+    run_for(place, 300);
+    json_decref(command);
+    assert_in_range(atoi(redis_by_hand(&place->redis, "XLEN cf:{test:fleet}:commands")), 200, 600);
+    char *text = malloc(600000);
+    memset(text, 'x', 599999);
+    text[599999] = '\0';
+    json_t *large = json_pack("{s:s, s:s}", "kind", "command", "text", text);
+    assert_false(xf_bus_send(place->agent, large));
+    json_decref(large);
+    free(text);
+}
+
+#define ON_REDIS(test) cmocka_unit_test_setup_teardown(test, setup_redis, teardown_redis)
 #define ON_LOCAL(test) cmocka_unit_test_setup_teardown(test, setup_local, teardown_local)
 #define CONTRACT(on)                                                                               \
     on(a_state_reaches_an_agent), on(one_that_joins_late_gets_the_last_state_of_each_service),     \
         on(a_command_goes_up_and_its_reply_comes_down),                                            \
-        on(nothing_is_sent_without_a_leader_and_the_agent_waits_for_one),                          \
-        on(an_agent_comes_back_after_its_leader_was_replaced),                                     \
         on(an_answer_too_large_for_the_bus_becomes_one_that_says_so),                              \
         on(the_largest_document_passes)
 
@@ -509,6 +772,8 @@ int main(void)
 {
     const struct CMUnitTest local_tests[] = {
         CONTRACT(ON_LOCAL),
+        ON_LOCAL(nothing_is_sent_without_a_leader_and_the_agent_waits_for_one),
+        ON_LOCAL(an_agent_comes_back_after_its_leader_was_replaced),
         ON_LOCAL(what_is_no_frame_closes_its_link_and_no_other),
         ON_LOCAL(a_link_that_breaks_the_rules_is_closed_without_waiting_for_its_end),
         ON_LOCAL(a_frame_may_arrive_byte_by_byte),
@@ -517,5 +782,18 @@ int main(void)
         ON_LOCAL(the_socket_is_for_the_owner_alone),
         ON_LOCAL(another_user_is_turned_away_even_with_access_to_the_socket),
     };
-    return cmocka_run_group_tests_name("local", local_tests, NULL, NULL);
+    const struct CMUnitTest redis_tests[] = {
+        CONTRACT(ON_REDIS),
+        ON_REDIS(redis_what_the_store_holds_is_told_without_any_leader),
+        ON_REDIS(redis_progress_of_the_documents_epoch_comes_beside_it),
+        ON_REDIS(redis_a_change_is_told_long_before_the_next_look),
+        ON_REDIS(redis_what_is_not_ours_is_not_told),
+        ON_REDIS(redis_messages_upwards_reach_every_shifter),
+        ON_REDIS(redis_a_command_given_while_nobody_listened_is_heard),
+        ON_REDIS(redis_killed_and_started_again_the_bus_goes_on),
+        ON_REDIS(redis_its_streams_are_bounded),
+    };
+    return cmocka_run_group_tests_name("local", local_tests, NULL, NULL) +
+           cmocka_run_group_tests_name("redis", redis_tests, group_setup_redis,
+                                       group_teardown_redis);
 }
