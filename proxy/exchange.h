@@ -70,7 +70,7 @@ struct xf_exchange {
     uint8_t minor;
     bool keep_alive;     /* the client's wish */
     bool expects;        /* a 100 is owed before the body */
-    bool upgrade;        /* asked for a configured protocol */
+    uint8_t upgrade;     /* the configured protocol asked for, counted from 1; 0: none */
     bool upgrade_sought; /* asked for any: what it sent early is no request */
     bool request_moved;  /* some of the request was sent since the last look at deadlines */
     bool replayable;     /* all that was sent is still in `request` */

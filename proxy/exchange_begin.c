@@ -13,19 +13,19 @@ static struct xf_piece piece_of(const char *text)
     return (struct xf_piece){text, text == NULL ? 0 : strlen(text)};
 }
 
-/* The first configured protocol that the client offers; empty where there is none. */
-static struct xf_piece wanted_upgrade(const struct xf_config *config, const char *bytes,
-                                      const struct xf_http_request *request)
+/* The first configured protocol that the client offers, counted from 1; 0 where there is none. */
+static unsigned wanted_upgrade(const struct xf_config *config, const char *bytes,
+                               const struct xf_http_request *request)
 {
     if (request->upgrade && request->minor >= 1) {
         struct xf_span offered = request->upgrade_protocols;
         for (unsigned i = 0; i < config->upgrade_count; i++) {
             if (xf_http_list_has(bytes + offered.at, offered.length, config->upgrade[i])) {
-                return piece_of(config->upgrade[i]);
+                return i + 1;
             }
         }
     }
-    return (struct xf_piece){NULL, 0};
+    return 0;
 }
 
 /* What the proxy answers itself, before anything is chosen.  True: it did. */
@@ -132,6 +132,7 @@ static bool build(struct xf_exchange *exchange, char *bytes, size_t length,
     char address[XF_ADDRESS_TEXT_BYTES];
     char id[XF_STICKY_ID_BYTES];
     xf_sticky_make(&engine->random, id);
+    unsigned upgrade = wanted_upgrade(engine->config, bytes, request);
     struct xf_request_options options = {
         .client = {address, xf_address_text(&client->address, address)},
         .trusted = client->trusted,
@@ -141,11 +142,11 @@ static bool build(struct xf_exchange *exchange, char *bytes, size_t length,
         .request_id = {id, sizeof(id)},
         .host = piece_of(listener->config->bind.text),
         .strip_cookie = piece_of(sticky->by == XF_STICKY_COOKIE ? sticky->name : NULL),
-        .upgrade = wanted_upgrade(engine->config, bytes, request),
+        .upgrade = piece_of(upgrade > 0 ? engine->config->upgrade[upgrade - 1] : NULL),
         .framing = request->framing,
         .content_length = request->content_length,
     };
-    exchange->upgrade = options.upgrade.length > 0;
+    exchange->upgrade = (uint8_t) upgrade;
     exchange->upgrade_sought = request->upgrade;
     struct xf_body_piece piece;
     size_t head = xf_build_request(engine->scratch, engine->scratch_bytes, bytes, request,

@@ -7,14 +7,19 @@
 #include "proxy/exchange.h"
 
 #include "proxy/fields.h"
+#include "proxy/tokens.h"
 
 #include <string.h>
 
 bool xf_exchange_switches(const struct xf_exchange *exchange, const char *bytes,
                           const struct xf_http_response *response)
 {
-    (void) bytes;
-    return exchange->upgrade && response->upgrade && exchange->upload.done;
+    if (exchange->upgrade == 0 || !response->upgrade || !exchange->upload.done) {
+        return false;
+    }
+    const char *asked = exchange->engine->config->upgrade[exchange->upgrade - 1];
+    struct xf_span chosen = response->upgrade_protocols; /* only what was offered (9110 7.8) */
+    return xf_bytes_same(bytes + chosen.at, chosen.length, asked, strlen(asked));
 }
 
 enum xf_step xf_exchange_switch(struct xf_exchange *exchange, char *bytes, size_t length,
