@@ -50,6 +50,7 @@ FINE = [  # what looks bad and is not
     (check.check_calls, "config/a.c", "/* strcpy(a) */ \"system(x)\"; snprintf(a); my_atoi(x); a.system(x);\n"),
     (check.check_calls, "config/a.c", "p->gets(x); filesystem(x);\n"),
     (check.check_calls, "tests/unit/config/test_good.c", "strcpy(a, b); system(x);\n"),
+    (check.check_readmes, "tests/unit/config/test_good_cases.c", ""),
     (check.check_readmes, "config/README.md", "`good`, `keys.{def}`: two\n"),
     (check.check_includes, "tests/unit/config/test_good.c", '#include "config_text.h"\n'),
 ]
