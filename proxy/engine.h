@@ -61,6 +61,8 @@ struct xf_engine_service {
     /* The rescue cap: at most half of the requests over the last 10 s (one slot a second). */
     uint32_t rescue_seen[10], rescue_done[10];
     uint64_t rescue_second;
+    uint64_t drain_credit; /* millionths of a tunnel that may be closed */
+    uint64_t drain_tick_ms;
 };
 
 struct xf_engine_listener {
@@ -109,6 +111,7 @@ struct xf_engine {
     uint64_t clients_max;
     uint64_t exchanges_count;
     uint64_t tunnels_count;
+    bool draining; /* tunnels are being ended at a pace: the tick is fast */
     bool retiring; /* RETIRE or STOP: every answer says Connection: close */
     bool stopping; /* STOP or the supervisor's end: idle clients are closed */
     struct xf_log_limit log_limit;

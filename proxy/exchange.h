@@ -25,6 +25,7 @@
 #include "proxy/exchange_state.h"
 #include "proxy/sticky.h"
 #include "proxy/upstream.h"
+#include "proxy/websocket.h"
 
 #define XF_EXCHANGE_TRIES 3u /* connections tried for one request and cluster */
 
@@ -89,6 +90,9 @@ struct xf_exchange {
     bool drained;   /* the last read from the server was short */
     bool last;      /* the answer's last byte was read */
     bool tunnel_counted;
+    bool websocket; /* the tunnel carries WebSocket frames */
+    bool closing;   /* a drain ends the tunnel at the next place between two frames */
+    struct xf_websocket frames;
     bool client_ended, server_ended; /* in a tunnel: that side sends no more */
     bool charged;                    /* an error was counted against the present cluster */
     uint8_t ending;                  /* enum xf_ending */
@@ -199,5 +203,7 @@ bool xf_exchange_switches(const struct xf_exchange *exchange, const char *bytes,
 enum xf_step xf_exchange_switch(struct xf_exchange *exchange, char *bytes, size_t length,
                                 const struct xf_http_response *response);
 enum xf_step xf_exchange_tunnel(struct xf_exchange *exchange);
+/* Ends a tunnel for a drain: a WebSocket with 1001 between two frames, another one at once. */
+void xf_exchange_close_tunnel(struct xf_exchange *exchange);
 
 #endif

@@ -47,6 +47,10 @@ enum xf_step xf_exchange_switch(struct xf_exchange *exchange, char *bytes, size_
     exchange->tunnel_counted = true;
     engine->tunnels_count++;
     xf_exchange_judge(exchange, XF_JUDGED_GOOD); /* its length says nothing */
+    exchange->websocket = xf_http_list_has(bytes + response->upgrade_protocols.at,
+                                           response->upgrade_protocols.length, "websocket");
+    (void) xf_websocket_follow(&exchange->frames, bytes + response->head_bytes,
+                               length - response->head_bytes, true);
     if (!xf_exchange_to_client(exchange, engine->scratch, built) ||
         (length > response->head_bytes &&
          !xf_exchange_to_client(exchange, bytes + response->head_bytes,
@@ -98,6 +102,33 @@ static enum xf_step flush(struct xf_exchange *exchange, const struct way *way)
     return sent > 0 ? XF_STEP_MOVED : XF_STEP_IDLE;
 }
 
+/* Between two frames: the client is told to come again, elsewhere. */
+static enum xf_step say_goodbye(struct xf_exchange *exchange)
+{
+    struct xf_client *client = exchange->client;
+    bool told =
+        xf_exchange_to_client(exchange, XF_WEBSOCKET_GOING_AWAY, XF_WEBSOCKET_GOING_AWAY_BYTES) &&
+        exchange->answer == NULL;
+    exchange->ending = XF_ENDING_CUT;
+    if (!told) { /* it does not read: it will see that its connection ended */
+        xf_exchange_release(exchange);
+        xf_client_reset(client);
+        return XF_STEP_GONE;
+    }
+    xf_exchange_end(exchange, false);
+    return XF_STEP_GONE;
+}
+
+void xf_exchange_close_tunnel(struct xf_exchange *exchange)
+{
+    exchange->closing = true;
+    if (!exchange->websocket) {
+        xf_exchange_cut(exchange);
+    } else if (xf_websocket_between(&exchange->frames)) {
+        (void) say_goodbye(exchange);
+    }
+}
+
 static enum xf_step move(struct xf_exchange *exchange, const struct way *way)
 {
     struct xf_engine *engine = exchange->engine;
@@ -124,7 +155,12 @@ static enum xf_step move(struct xf_exchange *exchange, const struct way *way)
         return XF_STEP_MOVED;
     }
     bool down = way->held == &exchange->answer;
+    bool last = false;
     if (down) {
+        size_t before =
+            xf_websocket_follow(&exchange->frames, bytes, (size_t) got, !exchange->closing);
+        last = exchange->closing && xf_websocket_between(&exchange->frames);
+        got = last ? (ssize_t) before : got;
         exchange->bytes_out += (size_t) got;
     } else {
         exchange->bytes_in += (size_t) got;
@@ -146,7 +182,7 @@ static enum xf_step move(struct xf_exchange *exchange, const struct way *way)
         memcpy(rest->bytes, bytes + at, rest->end);
         *way->held = rest;
     }
-    return XF_STEP_MOVED;
+    return last ? say_goodbye(exchange) : XF_STEP_MOVED;
 }
 
 enum xf_step xf_exchange_tunnel(struct xf_exchange *exchange)

@@ -10,6 +10,7 @@
 #include "proxy/acceptor.h"
 #include "proxy/channel.h"
 #include "proxy/client.h"
+#include "proxy/drain.h"
 #include "proxy/exchange.h"
 #include "proxy/pool.h"
 
@@ -84,7 +85,8 @@ static void on_deadline(void *context, enum xf_deadline_kind kind, struct xf_dea
 /* Whether a limit or the judge's "slow" may fire before the slow tick. */
 static bool is_busy(const struct xf_engine *engine)
 {
-    return engine->deadlines.urgent > 0 || engine->exchanges_count > engine->tunnels_count;
+    return engine->deadlines.urgent > 0 || engine->exchanges_count > engine->tunnels_count ||
+           engine->draining;
 }
 
 static void on_tick(evutil_socket_t fd, short what, void *arg)
@@ -99,6 +101,7 @@ static void on_tick(evutil_socket_t fd, short what, void *arg)
         xf_judged_tick(&engine->services[i].judged, xf_engine_cell(engine), xf_engine_now_us());
     }
     xf_pool_review(engine);
+    xf_drain_tick(engine, boottime_ms());
     set_tick(worker, is_busy(engine));
 }
 

@@ -11,6 +11,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <sys/time.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -284,6 +286,50 @@ static void a_tunnel_carries_bytes_both_ways_and_is_counted(void **state)
     assert_true(settles(&fixture_cluster(&fix, "blue")->tunnels, 0));
 }
 
+static void a_drained_websocket_is_told_1001_between_two_frames(void **state)
+{
+    (void) state;
+    int fd = fixture_connect(&fix);
+    struct client_answer answer;
+    char back[16] = "";
+    client_put(fd, "GET /upgrade HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\n"
+                   "Upgrade: websocket\r\n\r\n");
+    client_read(fd, false, &answer);
+    assert_int_equal(answer.status, 101);
+    fixture_route(&fix, XF_ROUTE_CUTOVER, 10000, NULL); /* a weight change alone ends none */
+    client_put(fd, "\x81\x05he"); /* the backend sends back half a frame of 5 bytes */
+    assert_int_equal(recv(fd, back, 4, MSG_WAITALL), 4);
+    struct xf_route_record record = {.attempt = 1, .tunnel_rate_milli = 20000};
+    fixture_route(&fix, XF_ROUTE_CUTOVER | XF_ROUTE_DRAINING, 10000, &record);
+    struct timeval limit = {.tv_usec = 300000};
+    (void) setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit));
+    assert_int_equal(recv(fd, back, 1, 0), -1); /* not in the middle of a frame */
+    client_put(fd, "llo\x81\x01x");
+    limit.tv_sec = 10;
+    (void) setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit));
+    assert_int_equal(recv(fd, back, 7, MSG_WAITALL), 7);
+    assert_memory_equal(back, "llo\x88\x02\x03\xe9", 7);
+    assert_true(client_at_end(fd));
+    (void) close(fd);
+    assert_true(settles(&fixture_cluster(&fix, "blue")->tunnels, 0));
+}
+
+static void a_drain_deadline_cuts_what_is_left(void **state)
+{
+    (void) state;
+    int fd = fixture_connect(&fix);
+    client_put(fd, GET("/slow/5000"));
+    assert_true(settles(&fixture_cluster(&fix, "blue")->in_flight, 1));
+    struct xf_route_record record = {.attempt = 1, .drain_deadline_ms = 1};
+    fixture_route(&fix, XF_ROUTE_CUTOVER | XF_ROUTE_DRAINING, 10000, &record);
+    assert_true(settles(&fixture_cluster(&fix, "blue")->in_flight, 0));
+    struct client_answer answer;
+    client_read(fd, false, &answer);
+    assert_int_equal(answer.status, 503);
+    client_answer_release(&answer);
+    (void) close(fd);
+}
+
 static void a_broken_server_is_hidden_or_told_as_502(void **state)
 {
     (void) state;
@@ -398,6 +444,8 @@ int main(void)
         WORKER_TEST(an_early_answer_reaches_a_client_that_still_sends),
         WORKER_TEST(an_interim_answer_is_passed_on),
         WORKER_TEST(a_tunnel_carries_bytes_both_ways_and_is_counted),
+        WORKER_TEST(a_drained_websocket_is_told_1001_between_two_frames),
+        WORKER_TEST(a_drain_deadline_cuts_what_is_left),
         WORKER_TEST(a_broken_server_is_hidden_or_told_as_502),
         WORKER_TEST(a_server_that_closes_silently_fails_no_request),
         WORKER_TEST(a_dead_server_costs_no_request_while_another_lives),
