@@ -107,24 +107,29 @@ def test_a_worker_that_keeps_dying_is_restarted_later_and_later(proxy):
     net.wait_until(lambda: len(proxy.workers()) == 2, 5, "its successor, after a while")
 
 
-def test_totals_do_not_fall_when_a_worker_dies(proxy):
-    name = 'crossfade_requests_total{cluster="web-v1",service="gateway"}'
+def total_requests(proxy):
+    return sum(value for name, value in proxy.metrics().items()
+               if name.startswith("crossfade_requests_total{") and 'cluster="web-v1"' in name)
 
-    def total():
-        found = {key: value for key, value in proxy.metrics().items()
-                 if key.startswith("crossfade_requests_total") and 'cluster="web-v1"' in key}
-        assert found, name
-        return sum(found.values())
+
+def test_totals_do_not_fall_when_workers_die_or_are_replaced(proxy):
     for _ in range(50):
         assert serving(proxy)
-    before = total()
-    assert before >= 50
+    net.wait_until(lambda: total_requests(proxy) >= 50, what="the count")
+    before = total_requests(proxy)
     os.kill(proxy.workers()[0].pid, signal.SIGKILL)
+    proxy.reload()
     end = time.monotonic() + 2
     while time.monotonic() < end:
-        now = total()
+        now = total_requests(proxy)
         assert now >= before
         before = now
+    assert count_in_log(proxy, "reload.done") == 1
+    old = proxy.child("agent").pid
+    os.kill(old, signal.SIGKILL)
+    proxy.wait_child_replaced("agent", old)
+    net.wait_until(lambda: proxy.socket.exists() and total_requests(proxy) >= before,
+                   what="the same totals from a new agent")
 
 
 # ---- a stopped worker ----
