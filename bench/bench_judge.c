@@ -53,27 +53,70 @@ static double draw(struct chance *chance)
     return ((double) (draw_bits(chance) >> 11) + 0.5) / 9007199254740992.0;
 }
 
-/* Poisson: by inversion where the mean is small; else, for counts of good responses only, as a
- * rounded normal. */
+/* The distribution of one mean: cumulative, with a guide that says where to begin the search. */
+#define TABLE_MEAN_MAX 30.0
+#define TABLE_COUNTS   128u
+#define TABLE_GUIDE    256u
+#define TABLES         16u /* a cell needs six */
+
+struct table {
+    double mean;
+    uint8_t guide[TABLE_GUIDE];
+    double below[TABLE_COUNTS]; /* probability of this count or less */
+};
+
+static void table_fill(struct table *table, double mean)
+{
+    double p = exp(-mean);
+    double sum = 0;
+    for (unsigned i = 0; i < TABLE_COUNTS; i++) {
+        sum += p;
+        table->below[i] = i + 1 < TABLE_COUNTS ? sum : 1;
+        p *= mean / (i + 1);
+    }
+    unsigned at = 0;
+    for (unsigned i = 0; i < TABLE_GUIDE; i++) {
+        while (table->below[at] <= (double) i / TABLE_GUIDE && at + 1 < TABLE_COUNTS) {
+            at++;
+        }
+        table->guide[i] = (uint8_t) at;
+    }
+    table->mean = mean;
+}
+
+/* The table of `mean`, made where it is missing in place of the oldest. */
+static const struct table *table_for(double mean)
+{
+    static struct table tables[TABLES];
+    static unsigned oldest;
+    for (unsigned i = 0; i < TABLES; i++) {
+        if (tables[i].mean == mean) {
+            return &tables[i];
+        }
+    }
+    oldest = (oldest + 1) % TABLES;
+    table_fill(&tables[oldest], mean);
+    return &tables[oldest];
+}
+
+/* Poisson; a large mean, which only counts of good responses have, is a rounded normal. */
 static uint64_t draw_poisson(struct chance *chance, double mean)
 {
     if (mean <= 0) {
         return 0;
     }
-    if (mean > 30) {
+    if (mean > TABLE_MEAN_MAX) {
         double normal = sqrt(-2 * log(draw(chance))) * cos(6.283185307179586 * draw(chance));
         double value = floor(mean + sqrt(mean) * normal + 0.5);
         return value > 0 ? (uint64_t) value : 0;
     }
-    double p = exp(-mean);
+    const struct table *table = table_for(mean);
     double u = draw(chance);
-    uint64_t count = 0;
-    while (u > p && p > 0) {
-        u -= p;
-        count++;
-        p *= mean / (double) count;
+    unsigned at = table->guide[(unsigned) (u * TABLE_GUIDE)];
+    while (table->below[at] < u) {
+        at++;
     }
-    return count;
+    return at;
 }
 
 static uint64_t draw_binomial(struct chance *chance, uint64_t n, double p)
@@ -221,8 +264,9 @@ static void begin_judge(struct xf_judge *judge, struct chance *chance, const str
 
 static void feed(struct xf_judge *judge, int64_t t_ms, const struct xf_judge_entry *entry)
 {
-    struct xf_judge_cell cell = {.t_ms = t_ms, .length_ms = XF_CELL_MS, .entry_count = 1};
-    cell.entries[0] = *entry;
+    struct xf_judge_cell cell;
+    xf_judge_cell_init(&cell, t_ms, XF_CELL_MS);
+    cell.entries[cell.entry_count++] = *entry;
     xf_judge_feed(judge, &cell);
 }
 
@@ -285,7 +329,7 @@ static struct moment healthy_moment(const struct world *world, int64_t at_ms)
         now.green = 0.5;
     }
     if (world->drift) {
-        double wave = 0.5 + 0.5 * sin((double) at_ms / 40000);
+        double wave = 0.5 + 0.5 * sin((double) (at_ms / 1000) / 40);
         now.blue = 0.001 * pow(30, wave);
         now.green = now.blue;
     }

@@ -147,7 +147,9 @@ static int judge_trace(struct arguments *arguments, struct xf_replay_result *ret
     if (xf_replay_read(arguments->trace, &arguments->clusters, &trace, err) != 0) {
         return -1;
     }
-    if (arguments->schedule == NULL && xf_replay_schedule_derive(&trace, &schedule, err) != 0) {
+    if (arguments->schedule != NULL) {
+        xf_replay_forget_weights(&trace);
+    } else if (xf_replay_schedule_derive(&trace, &schedule, err) != 0) {
         return -1;
     }
     struct xf_judge_options *judge = &arguments->options.judge;

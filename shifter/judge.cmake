@@ -1,6 +1,7 @@
 # The judge, and recorded runs judged by it.
 target_sources(xf_shifter PRIVATE
     judge.c
+    judge_blame.c
     judge_blip.c
     judge_budget.c
     judge_cell.c

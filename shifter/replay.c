@@ -110,14 +110,14 @@ int xf_replay_schedule_derive(struct xf_replay_trace *trace, struct xf_replay_sc
         if (response->rho < 0) {
             return XF_FAIL(err, XF_E_USAGE, "no weights are recorded: give --schedule");
         }
-        if ((double) response->rho <= highest) {
+        if (response->rho <= highest) {
             continue;
         }
         if (ret->count == XF_REPLAY_STEPS_MAX) {
             return XF_FAIL(err, XF_E_USAGE, "more than %u weights are recorded: give --schedule",
                            XF_REPLAY_STEPS_MAX);
         }
-        highest = (double) response->rho;
+        highest = response->rho;
         int64_t t_us = response->sent_us;
         if (ret->count > 0 && t_us <= ret->steps[ret->count - 1].t_us) {
             t_us = ret->steps[ret->count - 1].t_us + 1;
@@ -125,6 +125,13 @@ int xf_replay_schedule_derive(struct xf_replay_trace *trace, struct xf_replay_sc
         ret->steps[ret->count++] = (struct xf_replay_step){.t_us = t_us, .rho = highest};
     }
     return 0;
+}
+
+void xf_replay_forget_weights(struct xf_replay_trace *trace)
+{
+    for (size_t i = 0; i < trace->count; i++) {
+        trace->responses[i].rho = -1;
+    }
 }
 
 struct slow_event {
@@ -182,7 +189,7 @@ static int step_at(const struct xf_replay_schedule *schedule, int64_t t_us)
 static double rho_of(const struct run *run, const struct xf_replay_response *response)
 {
     if (response->rho >= 0) {
-        return (double) response->rho;
+        return response->rho;
     }
     int step = step_at(run->schedule, response->sent_us);
     return step < 0 ? 0 : run->schedule->steps[step].rho;

@@ -32,7 +32,7 @@ struct xf_replay_schedule {
 struct xf_replay_response {
     int64_t done_us;
     int64_t sent_us;
-    float rho; /* recorded with the request; negative: by the schedule */
+    double rho; /* recorded with the request; negative: by the schedule */
     uint8_t green;
     uint8_t bad;
     uint8_t bad_4xx;
@@ -83,6 +83,9 @@ void xf_replay_plan(const struct xf_replay_trace *trace, const struct xf_replay_
  * height.  Sorts the trace. */
 XF_NODISCARD int xf_replay_schedule_derive(struct xf_replay_trace *trace,
                                            struct xf_replay_schedule *ret, struct xf_error *err);
+
+/* Forgets what the log recorded: the schedule decides. */
+void xf_replay_forget_weights(struct xf_replay_trace *trace);
 
 /* Judges `trace`, which it sorts. */
 XF_NODISCARD int xf_replay_run(struct xf_replay_trace *trace,

@@ -181,17 +181,43 @@ static int read_trace(struct reader *reader, struct xf_error *err)
 
 /* ---- the access log ---- */
 
+/* What the judge is told of a request: what it counts, and by which cluster. */
+static bool entry_counts(const json_t *entry, const struct xf_replay_clusters *clusters,
+                         struct xf_replay_response *ret)
+{
+    const char *cluster = json_string_value(json_object_get(entry, "cluster"));
+    const char *why = json_string_value(json_object_get(entry, "why"));
+    const char *ended = json_string_value(json_object_get(entry, "ended"));
+    json_int_t status = json_integer_value(json_object_get(entry, "status"));
+    if (cluster == NULL ||
+        (why != NULL && (strcmp(why, "override") == 0 || strcmp(why, "only-one-up") == 0))) {
+        return false; /* answered by the proxy itself, or not chosen by the weight */
+    }
+    ret->green = strcmp(cluster, clusters->green) == 0;
+    if (!ret->green && strcmp(cluster, clusters->blue) != 0) {
+        return false;
+    }
+    bool broken = ended != NULL && strcmp(ended, "server") == 0;
+    bool client = ended != NULL && strcmp(ended, "client") == 0;
+    ret->bad = !client && (broken || status == 0 || status >= 500);
+    ret->bad_4xx = !client && !ret->bad && status >= 400;
+    if (why != NULL && strcmp(why, "rescue") == 0) { /* green's failure, blue's answer */
+        ret->green = true;
+        ret->bad = true;
+        ret->bad_4xx = false;
+    }
+    return true;
+}
+
 static int read_entry(struct reader *reader, const struct xf_replay_clusters *clusters,
                       const json_t *entry, struct xf_error *err)
 {
-    const char *cluster = json_string_value(json_object_get(entry, "cluster"));
-    bool green = cluster != NULL && strcmp(cluster, clusters->green) == 0;
-    if (!green && (cluster == NULL || strcmp(cluster, clusters->blue) != 0)) {
-        return 0; /* another service's, or answered by the proxy itself */
+    struct xf_replay_response response = {.rho = 0}; /* no weight: outside the cutover */
+    if (!entry_counts(entry, clusters, &response)) {
+        return 0;
     }
     const json_t *weight = json_object_get(entry, "weight");
     const json_t *total = json_object_get(entry, "total_ms");
-    const json_t *status = json_object_get(entry, "status");
     const char *time = json_string_value(json_object_get(entry, "time"));
     int64_t wall_ms;
     if (time == NULL || !xf_parse_time(time, &wall_ms)) {
@@ -206,14 +232,9 @@ static int read_entry(struct reader *reader, const struct xf_replay_clusters *cl
         !(json_is_number(weight) && percent >= 0 && percent <= 100)) {
         return bad_line(reader, err, "\"weight\" must be a number from 0 to 100");
     }
-    json_int_t code = json_integer_value(status);
-    struct xf_replay_response response = {.done_us = wall_ms * 1000,
-                                          .sent_us = wall_ms * 1000 - llround(total_ms * 1000),
-                                          .rho =
-                                              json_is_number(weight) ? (float) (percent / 100) : -1,
-                                          .green = green,
-                                          .bad = code == 0 || code >= 500,
-                                          .bad_4xx = code >= 400 && code < 499};
+    response.rho = percent / 100;
+    response.done_us = wall_ms * 1000;
+    response.sent_us = response.done_us - llround(total_ms * 1000);
     return append(reader, &response, err);
 }
 

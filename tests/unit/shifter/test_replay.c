@@ -278,7 +278,10 @@ static void an_access_log_is_judged_with_its_own_weights(void **state)
                 t / 1000, t % 1000, green ? "web-v2" : "web-v1", green ? 502 : 200, 2 + 20 * draw(),
                 shifted ? 5 : 0);
     }
-    fputs("{\"time\": \"2026-11-22T10:00:59Z\", \"cluster\": null, \"status\": 400}\n", file);
+    fputs("{\"time\": \"2026-11-22T10:00:59Z\", \"cluster\": null, \"status\": 400}\n"
+          "{\"time\": \"2026-11-22T10:00:59Z\", \"cluster\": \"web-v2\", \"why\": \"override\"}\n"
+          "{\"time\": \"2026-11-22T10:00:59Z\", \"cluster\": \"other\", \"status\": 200}\n",
+          file);
     assert_int_equal(fclose(file), 0);
     struct xf_error err;
     struct xf_replay_trace trace;
