@@ -6,6 +6,7 @@
 #include "shifter/cmd_host.h"
 #include "shifter/cmd_kong.h"
 #include "shifter/cmd_preflight.h"
+#include "shifter/cmd_replay.h"
 #include "shifter/cmd_verbs.h"
 
 #include <stdio.h>
@@ -85,6 +86,13 @@ const struct xf_command xf_commands[] = {
     {"preflight", "PLAN [--only NAME,...] [-c FILE] [-o json]",
      "run a plan's gates and change nothing",
      "Exit code 0: no check failed with severity error; 1: one did.", xf_cmd_preflight},
+    {"replay", "TRACE --schedule \"0:0;10000:0.01\" [KEY=VALUE ...] [-o json]",
+     "judge a recorded run: what would the guard have said?",
+     "TRACE is a CSV file (t_ms,cluster,result,latency_us) or crossfade's access log in JSON, "
+     "whose\n"
+     "clusters --blue and --green name; a log needs no schedule.  Keys: plan_ms, nsteps, blip_ms,\n"
+     "floor, r0, r0_lat, pmax, p_ok, r1; shares are fractions.",
+     xf_cmd_replay},
     {"version", "", "print the version", NULL, xf_cmd_version},
     {"help", "[COMMAND]", "this list, or one command in full", NULL, run_help},
     {NULL, NULL, NULL, NULL, NULL},
