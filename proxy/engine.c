@@ -219,6 +219,7 @@ int xf_engine_create(const struct xf_worker_start *start, struct xf_engine **ret
     engine->stats = start->board->stats[start->index];
     engine->index = start->index;
     engine->log_ring = start->log_ring;
+    engine->stop_file = getenv("CROSSFADE_STOP_FILE");
     struct xf_list *lists[] = {&engine->clients,         &engine->again,
                                &engine->starved,         &engine->swept_clients,
                                &engine->swept_exchanges, &engine->swept_upstreams};

@@ -75,6 +75,7 @@ struct xf_engine {
     const struct xf_board *board;
     struct xf_stats_header *stats;
     struct xf_log_ring *log_ring;
+    const char *stop_file; /* tests only (exchange_choose.c); NULL: not set */
     unsigned index;
     struct event_base *loop;
 
