@@ -4,7 +4,10 @@
 #include "shifter/store.h"
 #include "shifter/store_kinds.h"
 
+#include <stdio.h>
 #include <string.h>
+
+#define PRUNE_EVERY_MS 3600000
 
 const char *xf_store_result_name(enum xf_store_result result)
 {
@@ -58,6 +61,27 @@ const char *xf_store_write_problem(const struct xf_store_write *write)
     struct xf_version before = {0, write->expected.generation, write->expected.revision};
     struct xf_version after = {0, write->next.generation, write->next.revision};
     return xf_version_compare(&before, &after) < 0 ? NULL : "the next version is not a larger one";
+}
+
+bool xf_store_prune_due(struct xf_store_prune *prune, const struct xf_clock *clock,
+                        const char *log, int64_t *ret_old_ms)
+{
+    int64_t now = xf_clock_wall_ms(clock);
+    unsigned i = 0;
+    while (i < prune->count && strcmp(prune->looked[i].log, log) != 0) {
+        i++;
+    }
+    if (i == XF_SERVICES_MAX ||
+        (i < prune->count && now - prune->looked[i].at_ms < PRUNE_EVERY_MS)) {
+        return false;
+    }
+    if (i == prune->count) {
+        prune->count++;
+        snprintf(prune->looked[i].log, sizeof(prune->looked[i].log), "%s", log);
+    }
+    prune->looked[i].at_ms = now;
+    *ret_old_ms = now - (int64_t) XF_STORE_LOG_DAYS * 24 * 3600 * 1000;
+    return true;
 }
 
 int xf_store_open(const struct xf_config *config, struct event_base *loop,

@@ -18,4 +18,16 @@ void xf_store_set_ok(struct xf_store *store, const struct xf_clock *clock, bool 
 /* Why this write can never be made, whatever is stored; NULL where it can. */
 const char *xf_store_write_problem(const struct xf_store_write *write);
 
+/* When the old entries of each service's log were looked at last. */
+struct xf_store_prune {
+    struct {
+        char log[256]; /* its name or key */
+        int64_t at_ms;
+    } looked[XF_SERVICES_MAX];
+    unsigned count;
+};
+/* Once an hour for each log: true, and *ret_old_ms is the time before which entries may go. */
+bool xf_store_prune_due(struct xf_store_prune *prune, const struct xf_clock *clock,
+                        const char *log, int64_t *ret_old_ms);
+
 #endif

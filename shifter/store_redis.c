@@ -8,6 +8,7 @@
 #include "shifter/resp.h"
 #include "shifter/store_answer.h"
 #include "shifter/store_kinds.h"
+#include "shifter/store_redis_prune.h"
 #include "shifter/store_redis_reply.h"
 #include "shifter/store_redis_script.h"
 
@@ -17,7 +18,10 @@
 
 #define STORE_MAGIC   0x72656473u
 #define ARGUMENTS_MAX 24u
-#define LOG_PAGE      100u /* entries of one answer, so that the largest of them fit */
+/* Places of a write's arguments behind EVALSHA, the script and the number of keys. */
+#define LOG_ARGUMENT      4
+#define DOCUMENT_ARGUMENT 13
+#define LOG_PAGE          100u /* entries of one answer, so that the largest of them fit */
 
 static_assert(LOG_PAGE * (XF_STORE_ENTRY_BYTES_MAX + 256u) < XF_RESP_ANSWER_BYTES_MAX,
               "a page of the log is an answer that we accept");
@@ -30,6 +34,7 @@ struct redis_store {
     struct xf_resp *resp;
     struct xf_store_answers answers;
     char shas[XF_SCRIPTS][XF_SCRIPT_SHA_BYTES];
+    struct xf_store_prune prune;
     bool refused; /* the last change was refused by a server that answers */
 };
 
@@ -47,6 +52,7 @@ struct request {
     size_t count;
     char *arguments[ARGUMENTS_MAX]; /* owned */
     bool failed;                    /* out of memory */
+    uint64_t generation;            /* of a write; 0: none */
 };
 
 static struct redis_store *store_of(struct xf_store *base)
@@ -179,6 +185,19 @@ static void got_error(struct request *request, const char *error)
     request_end(request, XF_STORE_REFUSED, error);
 }
 
+/* After a write: its log may have entries that are too old. */
+static void prune_log(struct request *request)
+{
+    struct redis_store *store = request->store;
+    const char *document = request->arguments[DOCUMENT_ARGUMENT];
+    int64_t old_ms;
+    if (xf_store_prune_due(&store->prune, store->clock, request->arguments[LOG_ARGUMENT],
+                           &old_ms)) {
+        xf_store_redis_prune(store->resp, request->arguments[LOG_ARGUMENT], old_ms,
+                             request->generation, document);
+    }
+}
+
 static void got_status(struct request *request, const redisReply *reply)
 {
     enum xf_store_result result;
@@ -188,6 +207,9 @@ static void got_status(struct request *request, const redisReply *reply)
     }
     if (request->changes && result == XF_STORE_OK) {
         request->store->refused = false;
+        if (request->generation > 0) {
+            prune_log(request);
+        }
     }
     note_ok(request->store);
     request_end(request, result, "");
@@ -410,6 +432,7 @@ static void redis_write(struct xf_store *base, const struct xf_store_write *writ
         request_end(request, XF_STORE_REFUSED, problem);
         return;
     }
+    request->generation = write->next.generation;
     add_script(request, XF_SCRIPT_WRITE, 3, true);
     add_key(request, write->service, "state");
     add_key(request, write->service, "log");

@@ -125,9 +125,10 @@ bool xf_redis_read_place(const redisReply *reply, uint64_t *ret_generation, uint
            xf_parse_uint(dash + 1, UINT64_MAX, ret_revision);
 }
 
-static const redisReply *find_field(const redisReply *fields, const char *name)
+const redisReply *xf_redis_find_field(const redisReply *fields, const char *name)
 {
-    for (size_t i = 0; i + 1 < fields->elements; i += 2) {
+    size_t count = fields->type == REDIS_REPLY_ARRAY ? fields->elements : 0;
+    for (size_t i = 0; i + 1 < count; i += 2) {
         if (is_text(fields->element[i], 64) && strcmp(fields->element[i]->str, name) == 0) {
             return fields->element[i + 1];
         }
@@ -142,8 +143,8 @@ static enum xf_store_result read_entry(const redisReply *item, struct xf_store_a
         !xf_redis_read_place(item->element[0], &generation, &revision)) {
         return XF_STORE_UNREADABLE;
     }
-    const redisReply *write_id = find_field(item->element[1], "write_id");
-    const redisReply *entry = find_field(item->element[1], "entry");
+    const redisReply *write_id = xf_redis_find_field(item->element[1], "write_id");
+    const redisReply *entry = xf_redis_find_field(item->element[1], "entry");
     if (write_id == NULL || entry == NULL || !is_text(write_id, XF_UUID_TEXT_BYTES) ||
         !is_text(entry, XF_STORE_ENTRY_BYTES_MAX + 1)) {
         return XF_STORE_UNREADABLE;

@@ -37,4 +37,7 @@ enum xf_store_result xf_redis_read_time(const redisReply *reply, char **ret);
 /* A stream's id, `<generation>-<revision>`. */
 bool xf_redis_read_place(const redisReply *reply, uint64_t *ret_generation, uint64_t *ret_revision);
 
+/* The value of `name` among the fields of an entry; NULL: not there. */
+const redisReply *xf_redis_find_field(const redisReply *fields, const char *name);
+
 #endif

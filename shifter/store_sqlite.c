@@ -14,8 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define STORE_MAGIC    0x73716c31u
-#define PRUNE_EVERY_MS 3600000
+#define STORE_MAGIC 0x73716c31u
 
 /* Between looks at a file that refused a write. */
 static const struct timeval probe_every = {0, 500000};
@@ -27,7 +26,7 @@ struct sqlite_store {
     const struct xf_clock *clock;
     struct xf_store_answers answers;
     struct event *probe;
-    int64_t pruned_ms; /* wall clock of the last look for old entries; 0: none yet */
+    struct xf_store_prune prune;
 };
 
 /* What a service has stored, as far as the rules of a write ask for it. */
@@ -473,12 +472,10 @@ static int apply(struct sqlite_store *store, const struct xf_store_write *write,
  * the newest entry.  Looked for once an hour; a failure is left to the next look. */
 static void prune(struct sqlite_store *store, const char *service)
 {
-    int64_t now = xf_clock_wall_ms(store->clock);
-    int64_t old = now - (int64_t) XF_STORE_LOG_DAYS * 24 * 3600 * 1000;
-    if (store->pruned_ms != 0 && now - store->pruned_ms < PRUNE_EVERY_MS) {
+    int64_t old;
+    if (!xf_store_prune_due(&store->prune, store->clock, service, &old)) {
         return;
     }
-    store->pruned_ms = now;
     (void) run(store, query(store,
                             "DELETE FROM log WHERE service = ?1 AND at_ms < ?2 AND generation <"
                             " (SELECT generation FROM state WHERE service = ?1) AND generation <"

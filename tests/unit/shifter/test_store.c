@@ -864,6 +864,26 @@ static void redis_a_long_log_is_read_page_by_page(void **state)
     assert_int_equal(place->last.count, 100);
 }
 
+static void redis_the_log_keeps_30_days_and_the_cutover_at_hand(void **state)
+{
+    struct place *place = *state;
+    long long old = (long long) xf_clock_wall_ms(xf_clock_system()) - 31LL * 24 * 3600 * 1000;
+    lead(place);
+    for (int i = 1; i <= 150; i++) { /* more than a page */
+        redis_by_hand(&place->redis, "XADD " LOG_KEY " %d-0 write_id w at %lld entry %s", i, old,
+                      i < 140 ? "{\"cutover\":\"a/1\"}" : "{\"cutover\":\"b/2\"}");
+    }
+    redis_by_hand(&place->redis,
+                  "HSET " STATE_KEY " epoch 1 generation 150 revision 0 write_id w doc {}");
+    struct xf_store_write write = write_of(150, 0, 151, 0, WRITE_1);
+    write.document = "{\"cutover\":\"b/2\"}";
+    assert_int_equal(ask_write(place, &write), XF_STORE_OK);
+    run_until(place, NULL, 200);
+    assert_int_equal(ask_log(place, 0, 0, 1000), XF_STORE_OK);
+    assert_int_equal(place->last.entries[0].generation, 140);
+    assert_int_equal(place->last.count, 12);
+}
+
 static void redis_the_least_rights_that_are_documented_are_enough(void **state)
 {
     struct place *place = *state;
@@ -939,6 +959,7 @@ int main(void)
         ON_REDIS(redis_of_two_stores_that_write_at_once_one_wins),
         ON_REDIS(redis_a_server_that_talks_nonsense_is_a_store_that_is_away),
         ON_REDIS(redis_a_long_log_is_read_page_by_page),
+        ON_REDIS(redis_the_log_keeps_30_days_and_the_cutover_at_hand),
         ON_REDIS(redis_the_least_rights_that_are_documented_are_enough),
     };
     return cmocka_run_group_tests_name("sqlite", sqlite_tests, NULL, NULL) +
