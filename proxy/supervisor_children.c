@@ -170,9 +170,6 @@ static void turn_agent(struct xf_supervisor *supervisor)
     if (supervisor->agent.channel < 0) {
         return;
     }
-    if (!supervisor->admin_told && supervisor->admin.unix_fd >= 0) {
-        supervisor->admin_told = tell_admin(supervisor);
-    }
     for (unsigned i = 0; i < supervisor->editions_count; i++) {
         struct xf_edition *edition = supervisor->editions[i];
         if (!edition->agent_knows) {
@@ -181,6 +178,10 @@ static void turn_agent(struct xf_supervisor *supervisor)
         if (!edition->agent_knows || !tell_gone(supervisor, edition)) {
             return; /* its queue is full; what comes later must stay behind this */
         }
+    }
+    /* Behind the editions, so that the first scrape of a new agent finds every total. */
+    if (!supervisor->admin_told && supervisor->admin.unix_fd >= 0) {
+        supervisor->admin_told = tell_admin(supervisor);
     }
     if (supervisor->phase >= XF_PHASE_DRAINING && !supervisor->stopping_told) {
         struct xf_channel_message message = {.kind = XF_CHANNEL_STOPPING};

@@ -237,6 +237,11 @@ void xf_agent_editions_add(struct xf_agent *agent, const struct xf_channel_messa
            board->workers);
     xf_agent_checks_configure(agent);
     xf_agent_routes_update(agent);
+    /* The sums began anew with the configuration: nobody may see them as zero. */
+    if (!xf_totals_read(&agent->totals, agent->editions, agent->editions_count,
+                        xf_clock_boottime_ms(agent->clock))) {
+        xf_agent_quiet_reset(agent);
+    }
 }
 
 void xf_agent_editions_remove(struct xf_agent *agent, uint64_t number)
