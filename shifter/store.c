@@ -63,8 +63,8 @@ const char *xf_store_write_problem(const struct xf_store_write *write)
     return xf_version_compare(&before, &after) < 0 ? NULL : "the next version is not a larger one";
 }
 
-bool xf_store_prune_due(struct xf_store_prune *prune, const struct xf_clock *clock,
-                        const char *log, int64_t *ret_old_ms)
+bool xf_store_prune_due(struct xf_store_prune *prune, const struct xf_clock *clock, const char *log,
+                        int64_t *ret_old_ms)
 {
     int64_t now = xf_clock_wall_ms(clock);
     unsigned i = 0;

@@ -27,7 +27,7 @@ struct xf_store_prune {
     unsigned count;
 };
 /* Once an hour for each log: true, and *ret_old_ms is the time before which entries may go. */
-bool xf_store_prune_due(struct xf_store_prune *prune, const struct xf_clock *clock,
-                        const char *log, int64_t *ret_old_ms);
+bool xf_store_prune_due(struct xf_store_prune *prune, const struct xf_clock *clock, const char *log,
+                        int64_t *ret_old_ms);
 
 #endif
