@@ -18,6 +18,18 @@ const char *xf_scan_name_fault(const char *bytes, size_t begin, size_t at);
 /* What is wrong with a line whose text ends at `at` without CRLF behind it. */
 const char *xf_scan_text_fault(const char *bytes, size_t at);
 
+/* The bytes [begin, stop) without white space around them. */
+static inline struct xf_span xf_scan_trim(const char *bytes, size_t begin, size_t stop)
+{
+    while (begin < stop && xf_byte_is_space(bytes[begin])) {
+        begin++;
+    }
+    while (stop > begin && xf_byte_is_space(bytes[stop - 1])) {
+        stop--;
+    }
+    return (struct xf_span){(uint32_t) begin, (uint32_t) (stop - begin)};
+}
+
 static inline __attribute__((always_inline)) enum xf_scan_end
 xf_scan_lines(const char *bytes, size_t end, struct xf_field *table, uint32_t room,
               struct xf_scan_fields *scan, xf_skip skip_token, xf_skip skip_text)
@@ -40,40 +52,32 @@ xf_scan_lines(const char *bytes, size_t end, struct xf_field *table, uint32_t ro
         if (count == room) {
             return XF_SCAN_MANY;
         }
-        size_t begin = at;
-        at = skip_token(bytes, at, end);
-        if (at == end) {
+        /* Both searches begin at the line's beginning, so that neither waits for the other: where
+         * the next line begins depends on one of them alone. */
+        size_t stop = skip_text(bytes, at, end);
+        size_t colon = skip_token(bytes, at, end);
+        if (colon == end) {
             return XF_SCAN_SHORT;
         }
-        if (XF_UNLIKELY(bytes[at] != ':' || at == begin)) {
-            scan->reason = xf_scan_name_fault(bytes, begin, at);
+        if (XF_UNLIKELY(bytes[colon] != ':' || colon == at)) {
+            scan->reason = xf_scan_name_fault(bytes, at, colon);
             return XF_SCAN_BAD;
         }
-        table[count].name = (struct xf_span){(uint32_t) begin, (uint32_t) (at - begin)};
-        at++;
-        while (at < end && xf_byte_is_space(bytes[at])) {
-            at++;
-        }
-        begin = at;
-        at = skip_text(bytes, at, end);
-        if (end - at < 2) {
-            if (at < end && bytes[at] != '\r') {
-                scan->reason = xf_scan_text_fault(bytes, at);
-                return XF_SCAN_BAD;
+        if (XF_UNLIKELY(end - stop < 2)) {
+            if (stop == end || bytes[stop] == '\r') {
+                return XF_SCAN_SHORT;
             }
-            return XF_SCAN_SHORT;
-        }
-        if (XF_UNLIKELY(bytes[at] != '\r' || bytes[at + 1] != '\n')) {
-            scan->reason = xf_scan_text_fault(bytes, at);
+            scan->reason = xf_scan_text_fault(bytes, stop);
             return XF_SCAN_BAD;
         }
-        size_t stop = at;
-        while (stop > begin && xf_byte_is_space(bytes[stop - 1])) {
-            stop--;
+        if (XF_UNLIKELY(bytes[stop] != '\r' || bytes[stop + 1] != '\n')) {
+            scan->reason = xf_scan_text_fault(bytes, stop);
+            return XF_SCAN_BAD;
         }
-        table[count].value = (struct xf_span){(uint32_t) begin, (uint32_t) (stop - begin)};
+        table[count].name = (struct xf_span){(uint32_t) at, (uint32_t) (colon - at)};
+        table[count].value = xf_scan_trim(bytes, colon + 1, stop);
         count++;
-        at += 2;
+        at = stop + 2;
     }
 }
 

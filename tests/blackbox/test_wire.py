@@ -253,12 +253,13 @@ def test_response(stand, case):
     wants = case.wants
     path = f"/response-{next(NUMBERS)}"
     poison = wants.get("poison", False) or case.verdict in ("bad", "cut")
-    stand.recorder.script(path, Script(*case.steps, close=wants.get("close", False),
-                                       poison=poison))
+    script = Script(*case.steps, close=wants.get("close", False), poison=poison)
+    stand.recorder.script(path, script)
     method, version = wants.get("method", "GET"), wants.get("version", "1.1")
     request = f"{method} {path} HTTP/{version}\r\nHost: a\r\n\r\n".encode()
     messages, ended = stand.talk([request], 1, [method])
     if poison:
+        script.sent.wait(PATIENCE)  # what comes too much has come before the next client
         time.sleep(0.05)
     for _ in range(2 if poison else 0):
         stand.next_client()

@@ -20,6 +20,7 @@ class Script:
     def __init__(self, *pieces, close=False, poison=False, early=False, tunnel=False):
         self.pieces, self.close, self.poison = pieces, close, poison
         self.early, self.tunnel = early, tunnel
+        self.sent = threading.Event()  # all pieces were sent at least once
 
 
 class Recorder:
@@ -169,4 +170,5 @@ class Recorder:
             if index > 0:
                 threading.Event().wait(0.02)
             connection.sendall(piece)
+        script.sent.set()
         return script.close
