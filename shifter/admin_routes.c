@@ -199,6 +199,25 @@ static bool route_service(struct xf_agent *agent, struct xf_admin_exchange *exch
     return xf_admin_verb(agent, exchange, service, what, request);
 }
 
+/* `/v1/servers` lists them, `/v1/servers/CLUSTER/ADDRESS/ORDER` is an order for this host. */
+static bool route_servers(struct xf_agent *agent, struct xf_admin_exchange *exchange,
+                          const struct xf_admin_request *request, const struct path *path)
+{
+    if (path->count < 2 || strcmp(path->segment[0], "v1") != 0 ||
+        strcmp(path->segment[1], "servers") != 0) {
+        return false;
+    }
+    if (path->count == 2 && is_get(request)) {
+        xf_admin_answer_json(exchange, 200, xf_agent_view_servers(agent));
+        return true;
+    }
+    if (path->count != 5 || request->method != XF_METHOD_POST) {
+        return false;
+    }
+    return xf_admin_server(agent, exchange, path->segment[2], path->segment[3], path->segment[4],
+                           request);
+}
+
 void xf_admin_route(void *context, struct xf_admin_exchange *exchange,
                     const struct xf_admin_request *request)
 {
@@ -210,6 +229,9 @@ void xf_admin_route(void *context, struct xf_admin_exchange *exchange,
     }
     if (!request->local && !may_read_over_tcp(agent, request, &path)) {
         xf_admin_answer_error(exchange, 8, "not permitted over this port: use the admin socket");
+        return;
+    }
+    if (route_servers(agent, exchange, request, &path)) {
         return;
     }
     bool v1 = path.count >= 2 && strcmp(path.segment[0], "v1") == 0 &&

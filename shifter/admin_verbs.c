@@ -4,7 +4,9 @@
 #include "shifter/admin_verbs.h"
 
 #include "shifter/admin_answer.h"
+#include "shifter/agent_checks.h"
 #include "shifter/agent_forward.h"
+#include "shifter/agent_local.h"
 #include "shifter/agent_view.h"
 #include "shifter/json.h"
 
@@ -242,6 +244,58 @@ static void fill_request(const struct xf_agent *agent, const struct xf_admin_req
     }
 }
 
+/* ---- break-glass ---- */
+
+struct local_waiting {
+    struct xf_admin_exchange *exchange;
+    struct xf_agent_local_wait *wait;
+};
+
+static void local_gone(void *context)
+{
+    struct local_waiting *waiting = context;
+    xf_agent_local_detach(waiting->wait);
+    free(waiting);
+}
+
+static void local_done(void *context, int exit_code, const char *message)
+{
+    struct local_waiting *waiting = context;
+    xf_admin_answer_error(waiting->exchange, exit_code, message);
+    free(waiting);
+}
+
+/* `abort` and `weight` with `local`: for this proxy, whatever the fleet does. */
+static void order_locally(struct xf_agent *agent, struct xf_admin_exchange *exchange,
+                          const struct xf_message_command *command)
+{
+    json_t *weight = json_object_get(command->arguments, "weight");
+    bool abort = strcmp(command->verb, "abort") == 0;
+    bool sound = json_is_integer(weight) && json_integer_value(weight) >= 0 &&
+                 json_integer_value(weight) <= (json_int_t) XF_WEIGHT_FULL;
+    if (!abort && (strcmp(command->verb, "weight") != 0 || !sound)) {
+        xf_admin_answer_error(exchange, 2, "local goes with abort, and with a weight in 0..10000");
+        return;
+    }
+    struct xf_agent_local_order order = {
+        .service = command->service,
+        .weight = abort ? 0 : (unsigned) json_integer_value(weight),
+        .force = json_is_true(json_object_get(command->arguments, "force")),
+        .actor = command->actor,
+        .reason = command->reason};
+    struct local_waiting *waiting = calloc(1, sizeof(*waiting));
+    if (waiting == NULL) {
+        xf_admin_answer_error(exchange, 1, "no memory");
+        return;
+    }
+    waiting->exchange = exchange;
+    struct xf_agent_local_wait *wait = xf_agent_local_order(agent, &order, local_done, waiting);
+    if (wait != NULL) {
+        waiting->wait = wait;
+        xf_admin_on_gone(exchange, local_gone, waiting);
+    }
+}
+
 bool xf_admin_verb(struct xf_agent *agent, struct xf_admin_exchange *exchange, const char *service,
                    const char *verb, const struct xf_admin_request *request)
 {
@@ -260,7 +314,53 @@ bool xf_admin_verb(struct xf_agent *agent, struct xf_admin_exchange *exchange, c
         return true;
     }
     fill_request(agent, request, &command);
-    forward(agent, exchange, &command, false);
+    if (json_is_true(json_object_get(command.arguments, "local"))) {
+        order_locally(agent, exchange, &command);
+    } else {
+        forward(agent, exchange, &command, false);
+    }
     xf_message_command_release(&command);
+    return true;
+}
+
+/* ---- servers ---- */
+
+/* The weight in the body's arguments, 1..1000; 0 where there is none. */
+static unsigned ordered_weight(const struct xf_message_command *command)
+{
+    json_t *weight = json_object_get(command->arguments, "weight");
+    json_int_t value = json_integer_value(weight);
+    return json_is_integer(weight) && value >= 1 && value <= 1000 ? (unsigned) value : 0;
+}
+
+bool xf_admin_server(struct xf_agent *agent, struct xf_admin_exchange *exchange,
+                     const char *cluster, const char *address, const char *order,
+                     const struct xf_admin_request *request)
+{
+    static const char *const orders[] = {"drain", "ready", "weight"};
+    unsigned word = 0;
+    while (word < XF_COUNT(orders) && strcmp(orders[word], order) != 0) {
+        word++;
+    }
+    if (word == XF_COUNT(orders)) {
+        return false;
+    }
+    struct xf_message_command command;
+    struct xf_error err = {0};
+    if (xf_admin_read_command(request->body, request->body_length, "-", order, &command, &err) !=
+        0) {
+        xf_admin_answer_error(exchange, 2, err.message);
+        return true;
+    }
+    unsigned weight = ordered_weight(&command);
+    xf_message_command_release(&command);
+    if (word == XF_SERVER_WEIGHT && weight == 0) {
+        xf_admin_answer_error(exchange, 2, "arguments.weight must be a whole number, 1 to 1000");
+    } else if (xf_agent_checks_order(agent, cluster, address, (enum xf_agent_server_word) word,
+                                     weight, &err) != 0) {
+        xf_admin_answer_text(exchange, 404, 2, err.message);
+    } else {
+        xf_admin_answer_error(exchange, 0, "done on this host");
+    }
     return true;
 }

@@ -16,6 +16,11 @@ bool xf_admin_query(struct xf_agent *agent, struct xf_admin_exchange *exchange, 
 bool xf_admin_verb(struct xf_agent *agent, struct xf_admin_exchange *exchange, const char *service,
                    const char *verb, const struct xf_admin_request *request);
 
+/* An order for one server on this host: `drain`, `ready`, `weight` with {arguments: {weight}}. */
+bool xf_admin_server(struct xf_agent *agent, struct xf_admin_exchange *exchange,
+                     const char *cluster, const char *address, const char *order,
+                     const struct xf_admin_request *request);
+
 /* Reads the body of a POST into a command; its `arguments` are a new reference.  -1 with `err`. */
 XF_NODISCARD int xf_admin_read_command(const char *body, size_t length, const char *service,
                                        const char *verb, struct xf_message_command *ret,

@@ -234,6 +234,7 @@ int xf_agent_main(const struct xf_child_start *start)
     char quoted[XF_LOG_QUOTE_BYTES];
     agent.started_ms = xf_agent_now_ms(&agent);
     agent.bus_changed_ms = xf_clock_wall_ms(agent.clock);
+    agent.bus_lost_ms = agent.started_ms;
     signal(SIGPIPE, SIG_IGN);
     (void) prctl(PR_SET_DUMPABLE, 0);
     int result = begin(&agent, &err);

@@ -14,6 +14,7 @@ target_sources(xf_shifter PRIVATE
     agent_forward.c
     agent_heartbeat.c
     agent_identity.c
+    agent_local.c
     agent_probe.c
     agent_quiet.c
     agent_rates.c

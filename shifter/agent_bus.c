@@ -174,6 +174,7 @@ static void take_state(struct xf_agent *agent, const json_t *message)
         agent->snapshot_due = agent->snapshot_due || order > 0;
     }
     if (service->document != NULL) {
+        xf_agent_local_reconcile(agent, service);
         plan_drain(agent, service);
     }
     xf_agent_routes_update(agent);
@@ -210,6 +211,7 @@ static void bus_connected(void *context, bool up)
     }
     agent->bus_up = up;
     agent->bus_changed_ms = xf_clock_wall_ms(agent->clock);
+    agent->bus_lost_ms = xf_agent_now_ms(agent);
     xf_log(up ? XF_LOG_INFO : XF_LOG_WARNING, up ? "agent.bus_up" : "agent.bus_lost", "proxy=%s",
            agent->self.id);
     if (up) {

@@ -460,13 +460,24 @@ static const struct xf_config_cluster *cluster_of(const struct xf_config *config
     return NULL;
 }
 
-bool xf_agent_checks_up(const struct xf_agent *agent, unsigned server, char *reason, size_t bytes)
+static const struct target *target_of(const struct xf_agent *agent, unsigned server)
 {
     const struct xf_config_cluster *cluster = cluster_of(agent->config, server);
-    const struct target *target =
-        cluster != NULL
-            ? find_target(agent, cluster, &cluster->servers[server - cluster->first_server])
-            : NULL;
+    if (cluster == NULL) {
+        return NULL;
+    }
+    return find_target(agent, cluster, &cluster->servers[server - cluster->first_server]);
+}
+
+unsigned xf_agent_checks_weight(const struct xf_agent *agent, unsigned server)
+{
+    const struct target *target = target_of(agent, server);
+    return target != NULL ? effective_weight(target) : 0;
+}
+
+bool xf_agent_checks_up(const struct xf_agent *agent, unsigned server, char *reason, size_t bytes)
+{
+    const struct target *target = target_of(agent, server);
     if (target == NULL) {
         xf_agent_copy(reason, bytes, "not checked yet");
         return false;

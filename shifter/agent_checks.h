@@ -22,6 +22,9 @@ void xf_agent_checks_configure(struct xf_agent *agent);
 /* Whether `server` of the newest configuration may be chosen; `reason` says why not. */
 bool xf_agent_checks_up(const struct xf_agent *agent, unsigned server, char *reason, size_t bytes);
 
+/* What it weighs now: configured or ordered, less while it comes back slowly. */
+unsigned xf_agent_checks_weight(const struct xf_agent *agent, unsigned server);
+
 /* An operator's word on every server of that address in `cluster` (its name), on this host.
  * `weight` in 1..1000, or 0 to leave it; -1 with `err` where there is no such server. */
 enum xf_agent_server_word { XF_SERVER_DRAIN, XF_SERVER_READY, XF_SERVER_WEIGHT };

@@ -50,6 +50,18 @@ static bool fill_pairs(const struct xf_agent *agent, unsigned place, struct xf_m
     return true;
 }
 
+static void fill_override(const struct xf_local_override *override, struct xf_message_service *ret)
+{
+    ret->override_on = override->on;
+    if (override->on) {
+        memcpy(ret->override.id, override->id, sizeof(ret->override.id));
+        memcpy(ret->override.actor, override->actor, sizeof(ret->override.actor));
+        memcpy(ret->override.reason, override->reason, sizeof(ret->override.reason));
+        ret->override.weight = override->weight;
+        ret->override.base = override->base;
+    }
+}
+
 static bool fill_service(const struct xf_agent *agent, unsigned place,
                          struct xf_message_service *ret)
 {
@@ -60,6 +72,7 @@ static bool fill_service(const struct xf_agent *agent, unsigned place,
     ret->in_force = xf_agent_routes_in_force(agent, service);
     ret->weight = service->weight;
     memcpy(ret->digest, agent->config->digest, sizeof(ret->digest));
+    fill_override(&service->override, ret);
     return fill_pairs(agent, place, ret);
 }
 
@@ -116,7 +129,7 @@ static bool fill_clusters(const struct xf_agent *agent, struct xf_message_heartb
 
 void xf_agent_heartbeat_send(struct xf_agent *agent, bool left)
 {
-    if (agent->bus == NULL) {
+    if (agent->bus == NULL || xf_agent_now_ms(agent) < agent->muted_until_ms) {
         return;
     }
     struct xf_message_heartbeat heartbeat = {

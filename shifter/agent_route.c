@@ -63,8 +63,13 @@ static int find_cluster(const struct xf_config *config, unsigned service, unsign
                    leading->name, name);
 }
 
-static bool draining_or_later(enum xf_cutover_state state)
+/* Break-glass below 100 % takes draining back on this proxy. */
+static bool draining_or_later(const struct xf_agent_facts *facts)
 {
+    enum xf_cutover_state state = facts->document->state;
+    if (facts->overridden && facts->override_weight < XF_WEIGHT_FULL) {
+        return false;
+    }
     return state == XF_CUTOVER_DRAINING || state == XF_CUTOVER_SAFE ||
            state == XF_CUTOVER_FINALIZING;
 }
@@ -84,10 +89,11 @@ static unsigned fallback_flags(enum xf_fallback fallback, bool emptying)
 
 /* Flags of the record while two clusters take part. */
 static unsigned record_flags(const struct xf_config_service *service,
-                             const struct xf_document *document, bool emptying)
+                             const struct xf_agent_facts *facts, bool emptying)
 {
+    const struct xf_document *document = facts->document;
     unsigned flags = document->state == XF_CUTOVER_ABORTING ? 0u : (unsigned) XF_RECORD_JUDGED;
-    if (draining_or_later(document->state)) {
+    if (draining_or_later(facts)) {
         return flags;
     }
     flags |= fallback_flags(service->fallback, emptying);
@@ -106,20 +112,20 @@ static void fill_cutover(const struct xf_config_service *service,
                          const struct xf_agent_facts *facts, struct xf_agent_route *route)
 {
     const struct xf_document *document = facts->document;
-    bool draining = draining_or_later(document->state);
-    bool emptying = document->state == XF_CUTOVER_ABORTING ||
-                    (document->retreated && document->weight == 0 && !draining);
+    unsigned weight = facts->overridden ? facts->override_weight : document->weight;
+    bool draining = draining_or_later(facts);
+    bool back = document->retreated || facts->overridden;
+    bool emptying = document->state == XF_CUTOVER_ABORTING || (back && weight == 0 && !draining);
     route->flags |= XF_ROUTE_CUTOVER | (draining ? XF_ROUTE_DRAINING : 0u) |
                     (emptying ? XF_ROUTE_EMPTYING : 0u);
-    unsigned weight = facts->overridden ? facts->override_weight : document->weight;
     route->weight = weight <= XF_WEIGHT_FULL ? weight : XF_WEIGHT_FULL;
-    route->record.flags |= record_flags(service, document, emptying);
+    route->record.flags |= record_flags(service, facts, emptying);
 }
 
 /* A follower is never split: it changes side in one word when draining begins, and back. */
-static void fill_follower(const struct xf_document *document, struct xf_agent_route *route)
+static void fill_follower(const struct xf_agent_facts *facts, struct xf_agent_route *route)
 {
-    bool draining = draining_or_later(document->state);
+    bool draining = draining_or_later(facts);
     route->flags |= XF_ROUTE_CUTOVER | (draining ? XF_ROUTE_DRAINING : XF_ROUTE_EMPTYING);
     route->weight = draining ? XF_WEIGHT_FULL : 0;
 }
@@ -209,7 +215,7 @@ int xf_agent_route_make(const struct xf_config *config, unsigned service,
     if (cutover && source == service) {
         fill_cutover(&config->services[service], deciding, &route);
     } else if (cutover) {
-        fill_follower(document, &route);
+        fill_follower(deciding, &route);
     }
     fill_fence(config, service, facts, &route.record);
     *ret = route;

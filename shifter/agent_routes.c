@@ -46,6 +46,8 @@ static void fill_facts(const struct xf_agent *agent, const struct xf_agent_editi
         const struct xf_agent_service *service = &agent->services[place];
         facts[i] = (struct xf_agent_facts){.document = service->document,
                                            .version = service->version,
+                                           .overridden = service->override.on,
+                                           .override_weight = service->override.weight,
                                            .tunnel_rate_milli = service->tunnel_rate_milli,
                                            .drain_deadline_ms = service->drain_deadline_ms};
     }

@@ -18,6 +18,18 @@
 #define SNAPSHOT_MAGIC  "crossfade-snapshot"
 #define HEADER_BYTES    96
 
+static json_t *format_override(const struct xf_local_override *override)
+{
+    if (!override->on) {
+        return json_null();
+    }
+    return json_pack("{s:s, s:i, s:s, s:s, s:I, s:I, s:I}", "id", override->id, "weight",
+                     (int) override->weight, "actor", override->actor, "reason", override->reason,
+                     "epoch", (json_int_t) override->base.epoch, "generation",
+                     (json_int_t) override->base.generation, "revision",
+                     (json_int_t) override->base.revision);
+}
+
 static json_t *format_service(const struct xf_snapshot_service *service)
 {
     char *text = xf_document_write(service->document);
@@ -26,10 +38,10 @@ static json_t *format_service(const struct xf_snapshot_service *service)
     if (document == NULL) {
         return NULL;
     }
-    return json_pack("{s:I, s:I, s:I, s:s, s:o}", "epoch", (json_int_t) service->version.epoch,
+    return json_pack("{s:I, s:I, s:I, s:s, s:o, s:o}", "epoch", (json_int_t) service->version.epoch,
                      "generation", (json_int_t) service->version.generation, "revision",
                      (json_int_t) service->version.revision, "write_id", service->write_id,
-                     "document", document);
+                     "document", document, "override", format_override(&service->override));
 }
 
 static json_t *format_services(const struct xf_snapshot *snapshot)
@@ -96,16 +108,50 @@ static bool read_number(json_t *object, const char *key, uint64_t *ret)
     return true;
 }
 
+static bool read_version(json_t *object, struct xf_version *ret)
+{
+    return read_number(object, "epoch", &ret->epoch) &&
+           read_number(object, "generation", &ret->generation) &&
+           read_number(object, "revision", &ret->revision);
+}
+
+static bool read_text(json_t *object, const char *key, char *out, size_t bytes)
+{
+    const char *text = json_string_value(json_object_get(object, key));
+    if (text == NULL || strlen(text) >= bytes) {
+        return false;
+    }
+    memcpy(out, text, strlen(text) + 1);
+    return true;
+}
+
+/* False where there is one that does not read: it must not be forgotten silently. */
+static bool read_override(json_t *entry, struct xf_local_override *ret)
+{
+    json_t *override = json_object_get(entry, "override");
+    uint64_t weight;
+    if (override == NULL || json_is_null(override)) {
+        return true;
+    }
+    if (!read_number(override, "weight", &weight) || weight > XF_WEIGHT_FULL ||
+        !read_version(override, &ret->base) ||
+        !read_text(override, "id", ret->id, sizeof(ret->id)) ||
+        !read_text(override, "actor", ret->actor, sizeof(ret->actor)) ||
+        !read_text(override, "reason", ret->reason, sizeof(ret->reason))) {
+        return false;
+    }
+    ret->weight = (unsigned) weight;
+    ret->on = true;
+    return true;
+}
+
 static int read_service(json_t *entry, struct xf_snapshot_service *ret, struct xf_error *err)
 {
-    const char *write_id = json_string_value(json_object_get(entry, "write_id"));
-    if (!read_number(entry, "epoch", &ret->version.epoch) ||
-        !read_number(entry, "generation", &ret->version.generation) ||
-        !read_number(entry, "revision", &ret->version.revision) || write_id == NULL ||
-        strlen(write_id) >= sizeof(ret->write_id)) {
+    if (!read_version(entry, &ret->version) ||
+        !read_text(entry, "write_id", ret->write_id, sizeof(ret->write_id)) ||
+        !read_override(entry, &ret->override)) {
         return XF_FAIL(err, XF_E_FAILED, "snapshot: a service without a version");
     }
-    memcpy(ret->write_id, write_id, strlen(write_id) + 1);
     char *text = json_dumps(json_object_get(entry, "document"), JSON_COMPACT);
     if (text == NULL) {
         return XF_FAIL(err, XF_E_FAILED, "snapshot: a service without a document");

@@ -17,10 +17,21 @@
 #define XF_SNAPSHOT_FILE      "snapshot"
 #define XF_SNAPSHOT_BYTES_MAX (XF_SERVICES_MAX * (XF_DOCUMENT_BYTES_MAX + 4096u))
 
+/* Break-glass: while it stands, the document's weight is ignored on this proxy. */
+struct xf_local_override {
+    bool on;
+    char id[XF_UUID_TEXT_BYTES];
+    unsigned weight;
+    char actor[XF_ACTOR_BYTES];
+    char reason[XF_REASON_BYTES];
+    struct xf_version base; /* the version that was served when it was given */
+};
+
 struct xf_snapshot_service {
     struct xf_version version;
     char write_id[XF_UUID_TEXT_BYTES];
     struct xf_document *document; /* owned; its `service` names it */
+    struct xf_local_override override;
 };
 
 struct xf_snapshot {

@@ -27,6 +27,7 @@ static void keep_service(struct xf_agent *agent, struct xf_snapshot_service *sav
     saved->document = NULL;
     service->version = saved->version;
     memcpy(service->write_id, saved->write_id, sizeof(service->write_id));
+    service->override = saved->override;
     service->confirmed_ms = saved_ms;
     service->source = XF_AGENT_HELD;
 }
@@ -112,6 +113,7 @@ void xf_agent_start_save(struct xf_agent *agent, bool left)
         struct xf_snapshot_service *saved = &services[snapshot.services_count++];
         saved->version = service->version;
         saved->document = service->document;
+        saved->override = service->override;
         memcpy(saved->write_id, service->write_id, sizeof(saved->write_id));
         if (service->confirmed_ms < snapshot.saved_ms) { /* as old as its oldest part */
             snapshot.saved_ms = service->confirmed_ms;

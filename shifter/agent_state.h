@@ -64,6 +64,8 @@ struct xf_agent_service {
     unsigned weight, weight_before; /* served by the words, and by those before them */
     bool announced;                 /* a heartbeat said that it is in force */
 
+    struct xf_local_override override;
+
     /* Paced draining. */
     uint32_t tunnel_rate_milli;
     uint64_t drain_deadline_ms; /* CLOCK_BOOTTIME */
@@ -109,6 +111,9 @@ struct xf_agent {
     struct event *bus_retry;
     bool bus_up;
     int64_t bus_changed_ms; /* wall clock */
+    int64_t bus_lost_ms;    /* monotonic: since when it is not connected */
+    int64_t
+        muted_until_ms; /* monotonic: no heartbeat before, so that the leader counts us silent */
     char bus_error[XF_ERROR_MESSAGE_BYTES];
     int64_t clock_offset_us;
     bool clock_offset_known;
@@ -183,6 +188,10 @@ void xf_agent_bus_open(struct xf_agent *agent);
 void xf_agent_bus_close(struct xf_agent *agent);
 /* Whether a leader was heard lately enough to forward a command to. */
 bool xf_agent_bus_led(const struct xf_agent *agent, const struct xf_agent_service *service);
+
+/* ---- agent_local: break-glass ---- */
+/* A document came: an override that it has caught up with ends. */
+void xf_agent_local_reconcile(struct xf_agent *agent, struct xf_agent_service *service);
 
 /* ---- agent_quiet: how long a cluster has been empty ---- */
 void xf_agent_quiet_tick(struct xf_agent *agent);

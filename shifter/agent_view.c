@@ -164,6 +164,29 @@ json_t *xf_agent_view_why(struct xf_agent *agent, const char *service)
     return build(agent, service, xf_why_build);
 }
 
+/* ---- servers ---- */
+
+json_t *xf_agent_view_servers(struct xf_agent *agent)
+{
+    json_t *servers = json_array();
+    for (unsigned c = 0; c < agent->config->clusters_count; c++) {
+        const struct xf_config_cluster *cluster = &agent->config->clusters[c];
+        for (unsigned i = 0; i < cluster->servers_count; i++) {
+            char reason[XF_WHY_DOWN_BYTES];
+            unsigned number = cluster->first_server + i;
+            bool up = xf_agent_checks_up(agent, number, reason, sizeof(reason));
+            (void) json_array_append_new(
+                servers, json_pack("{s:s, s:s, s:b, s:s?, s:I, s:I}", "cluster", cluster->name,
+                                   "address", cluster->servers[i].endpoint.text, "up", up, "reason",
+                                   reason[0] != '\0' ? reason : NULL, "weight",
+                                   (json_int_t) xf_agent_checks_weight(agent, number), "in_flight",
+                                   (json_int_t) (agent->totals.servers[number].in_flight &
+                                                 (uint64_t) INT64_MAX)));
+        }
+    }
+    return json_pack("{s:o}", "servers", servers);
+}
+
 /* ---- metrics ---- */
 
 static void metric_service(const struct xf_agent *agent, unsigned place,

@@ -10,6 +10,9 @@
 XF_NODISCARD json_t *xf_agent_view_status(struct xf_agent *agent, const char *service);
 XF_NODISCARD json_t *xf_agent_view_why(struct xf_agent *agent, const char *service);
 
+/* {"servers": [{cluster, address, up, reason, weight, in_flight}]}, of this host. */
+XF_NODISCARD json_t *xf_agent_view_servers(struct xf_agent *agent);
+
 /* Prometheus' text; the caller frees it. */
 XF_NODISCARD char *xf_agent_view_metrics(struct xf_agent *agent, size_t *ret_length);
 

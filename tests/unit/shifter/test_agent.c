@@ -420,6 +420,108 @@ static void an_agent_that_was_killed_goes_on_where_it_was(void **state)
                          xf_route_record_number(word));
 }
 
+static char *post(const char *path, const char *sent, unsigned *ret_status)
+{
+    char request[1024];
+    (void) snprintf(request, sizeof(request),
+                    "POST %s HTTP/1.1\r\nHost: x\r\nConnection: close\r\n"
+                    "Content-Length: %zu\r\n\r\n%s",
+                    path, strlen(sent), sent);
+    return bench_http(&bench, request, ret_status);
+}
+
+static void assert_post(const char *path, const char *sent, unsigned expected, const char *says)
+{
+    unsigned status;
+    char *body = post(path, sent, &status);
+    if (status != expected || strstr(body, says) == NULL) {
+        fail_msg("%u instead of %u: %s", status, expected, body);
+    }
+    free(body);
+}
+
+#define ABORT "/v1/services/gateway/abort"
+
+static void break_glass_works_only_alone_and_only_backwards(void **state)
+{
+    (void) state;
+    static const char local[] = "{\"arguments\": {\"local\": true}, \"reason\": \"fire\"}";
+    settle(XF_CUTOVER_SHIFTING, 2500, 5, WRITE_1);
+    assert_post(ABORT, local, 422, "the store answers");
+    bench_unlead(&bench);
+    bench_run(&bench, 5500);
+    assert_post("/v1/services/gateway/weight",
+                "{\"arguments\": {\"local\": true, \"weight\": 5000}}", 422, "back, not forward");
+    assert_int_equal(xf_route_weight(bench_word(&bench, GATEWAY)), 2500);
+    assert_post(ABORT, local, 200, "this proxy serves 0%");
+    assert_int_equal(xf_route_weight(bench_word(&bench, GATEWAY)), 0);
+
+    bench_kill_agent(&bench); /* it stands, whoever dies */
+    bench.heartbeats = 0;
+    bench_start_agent(&bench);
+    bench_lead(&bench);
+    bench_until(&bench, has_heartbeat, 10000, "the first heartbeat");
+    const struct xf_message_service *service = bench_service(&bench, "gateway");
+    assert_true(service->override_on);
+    assert_int_equal(service->override.weight, 0);
+    assert_int_equal(service->override.base.generation, 5);
+    assert_string_equal(service->override.reason, "fire");
+    publish(XF_CUTOVER_SHIFTING, 3000, 6, WRITE_2); /* the fleet went on meanwhile */
+    bench_run(&bench, 1300);
+    assert_int_equal(xf_route_weight(bench_word(&bench, GATEWAY)), 0);
+    assert_true(bench_service(&bench, "gateway")->override_on);
+    publish(XF_CUTOVER_SHIFTING, 0, 7, WRITE_3); /* the leader takes it over */
+    wanted = 7;
+    bench_until(&bench, is_in_force, 5000, "the document again");
+    assert_false(bench_service(&bench, "gateway")->override_on);
+}
+
+static void break_glass_from_draining_waits_until_the_leader_counts_it_silent(void **state)
+{
+    (void) state;
+    settle(XF_CUTOVER_DRAINING, 10000, 5, WRITE_1);
+    bench_unlead(&bench);
+    bench_run(&bench, 5500);
+    int64_t began_ms = xf_clock_monotonic_ms(xf_clock_system());
+    assert_post(ABORT, "{\"arguments\": {\"local\": true}}", 200, "this proxy serves 0%");
+    assert_true(xf_clock_monotonic_ms(xf_clock_system()) - began_ms >= 3900);
+    uint64_t word = bench_word(&bench, GATEWAY);
+    assert_int_equal(xf_route_weight(word), 0);
+    assert_int_equal(xf_route_flags(word), XF_ROUTE_VALID | XF_ROUTE_CUTOVER | XF_ROUTE_EMPTYING);
+    assert_int_equal(xf_route_weight(bench_word(&bench, KONG_ADMIN)), 0);
+    bench_lead(&bench);
+}
+
+static void break_glass_is_refused_past_the_point_of_no_return(void **state)
+{
+    (void) state;
+    settle(XF_CUTOVER_FINALIZING, 10000, 5, WRITE_1);
+    assert_post(ABORT, "{\"arguments\": {\"local\": true, \"force\": true}}", 422,
+                "point of no return");
+}
+
+static void an_operator_drains_weighs_and_readies_a_server(void **state)
+{
+    (void) state;
+    const struct xf_server_health *health = xf_board_health(bench.board, 0);
+    settle(XF_CUTOVER_SHIFTING, 2500, 5, WRITE_1);
+    assert_post("/v1/servers/old/127.0.0.1%3A18010/drain", "", 200, "done");
+    assert_int_equal(atomic_load(&health->drained), 1);
+    assert_post("/v1/servers/old/127.0.0.1%3A18010/weight", "{\"arguments\": {\"weight\": 7}}", 200,
+                "done");
+    assert_int_equal(atomic_load(&health->weight), 7);
+    assert_int_equal(atomic_load(&health->drained), 1);
+    unsigned status;
+    char *body = bench_get(&bench, "/v1/servers", &status);
+    assert_non_null(strstr(body, "drained by an operator"));
+    free(body);
+    assert_post("/v1/servers/old/127.0.0.1%3A18010/ready", "", 200, "done");
+    assert_int_equal(atomic_load(&health->drained), 0);
+    assert_post("/v1/servers/old/127.0.0.1%3A18010/weight", "{\"arguments\": {\"weight\": 0}}", 400,
+                "1 to 1000");
+    assert_post("/v1/servers/old/10.9.9.9%3A1/drain", "", 404, "has no server");
+}
+
 #define CHECKED_CONFIG                                                                             \
     "store: sqlite:/tmp/none.db\n"                                                                 \
     "listeners: [{bind: \"127.0.0.1:18000\", service: gateway}]\n"                                 \
@@ -493,6 +595,13 @@ int main(void)
         cmocka_unit_test_setup_teardown(requests_on_one_connection_are_answered_in_order, begin,
                                         end),
         cmocka_unit_test_setup_teardown(an_agent_that_was_killed_goes_on_where_it_was, begin, end),
+        cmocka_unit_test_setup_teardown(break_glass_works_only_alone_and_only_backwards, begin,
+                                        end),
+        cmocka_unit_test_setup_teardown(
+            break_glass_from_draining_waits_until_the_leader_counts_it_silent, begin, end),
+        cmocka_unit_test_setup_teardown(break_glass_is_refused_past_the_point_of_no_return, begin,
+                                        end),
+        cmocka_unit_test_setup_teardown(an_operator_drains_weighs_and_readies_a_server, begin, end),
         cmocka_unit_test_setup_teardown(servers_that_do_not_answer_are_taken_down, begin_checked,
                                         end),
         cmocka_unit_test_setup_teardown(the_next_agent_inherits_what_is_down, begin_checked, end),

@@ -1,0 +1,175 @@
+/*
+ * agent_local.c -- when an order may be obeyed, and when it ends.
+ *
+ * An override ends when a newer document asks for no more than it: then following the document
+ * again moves nothing towards green.
+ */
+#include "shifter/agent_local.h"
+
+#include "config/base/log.h"
+#include "shifter/status.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define STORE_AWAY_MS 5000
+#define LEADERLESS_MS 10000
+#define SILENT_MS     4000 /* without a heartbeat the leader counts a proxy silent after 3 s */
+#define SAVE_MS       500  /* most that a slow disk may delay the answer */
+#define REFUSED_EXIT  6
+
+struct xf_agent_local_wait {
+    struct xf_agent *agent;
+    struct event *timer;
+    char service[XF_NAME_BYTES];
+    struct xf_local_override override;
+    xf_agent_local_done *done; /* NULL: nobody waits any more */
+    void *context;
+};
+
+/* Whether nobody who decides for the fleet can be asked. */
+static bool alone(const struct xf_agent *agent, const struct xf_agent_service *service)
+{
+    int64_t now_ms = xf_agent_now_ms(agent);
+    if (!agent->bus_up) {
+        return now_ms - agent->bus_lost_ms >= STORE_AWAY_MS;
+    }
+    int64_t heard_ms = service->leader_heard_ms > 0 ? service->leader_heard_ms : agent->started_ms;
+    return now_ms - heard_ms >= LEADERLESS_MS;
+}
+
+/* Why an order is refused; NULL: it is not. */
+static const char *refusal(const struct xf_agent *agent, const struct xf_agent_service *service,
+                           const struct xf_agent_local_order *order)
+{
+    if (service == NULL || service->document == NULL || !service->routed) {
+        return "this proxy has no route for that service";
+    }
+    const struct xf_document *document = service->document;
+    if (document->state == XF_CUTOVER_FINALIZING || document->state == XF_CUTOVER_FINALIZED) {
+        return "the cutover is past its point of no return";
+    }
+    if (!xf_status_in_cutover(document)) {
+        return "no cutover runs: there is one live cluster only";
+    }
+    if (!alone(agent, service)) {
+        return "the store answers: use the verb without --local";
+    }
+    if (document->state == XF_CUTOVER_SAFE && !order->force) {
+        return "the old cluster was signalled and may be gone; --force moves traffic to it anyway";
+    }
+    if (order->weight > service->weight && !order->force) {
+        return "--local moves traffic back, not forward, without --force";
+    }
+    return NULL;
+}
+
+static void obey(struct xf_agent *agent, struct xf_agent_service *service,
+                 const struct xf_local_override *override)
+{
+    char weight[XF_WEIGHT_TEXT_BYTES], actor[XF_LOG_QUOTE_BYTES], reason[XF_LOG_QUOTE_BYTES];
+    service->override = *override;
+    xf_log(XF_LOG_WARNING, "agent.override", "service=%s weight=%s actor=%s reason=%s",
+           service->name, xf_format_weight(override->weight, weight),
+           xf_log_quote(override->actor, actor), xf_log_quote(override->reason, reason));
+    xf_agent_routes_update(agent);
+    xf_agent_start_save(agent, false);
+    if (!xf_snapshot_writer_flush(agent->writer, SAVE_MS)) {
+        xf_log(XF_LOG_ERROR, "agent.override_unsaved", "service=%s", service->name);
+    }
+}
+
+static void tell(xf_agent_local_done *done, void *context, const struct xf_local_override *override)
+{
+    char message[XF_SENTENCE_BYTES], weight[XF_WEIGHT_TEXT_BYTES];
+    (void) snprintf(message, sizeof(message),
+                    "this proxy serves %s until the leader has taken it over; the others are "
+                    "as they were",
+                    xf_format_weight(override->weight, weight));
+    if (done != NULL) {
+        done(context, 0, message);
+    }
+}
+
+static void wait_over(evutil_socket_t fd, short what, void *arg)
+{
+    (void) fd;
+    (void) what;
+    struct xf_agent_local_wait *wait = arg;
+    struct xf_agent_service *service = xf_agent_find(wait->agent, wait->service);
+    if (service != NULL) {
+        obey(wait->agent, service, &wait->override);
+    }
+    tell(wait->done, wait->context, &wait->override);
+    event_free(wait->timer);
+    free(wait);
+}
+
+static struct xf_agent_local_wait *begin_wait(struct xf_agent *agent, const char *service,
+                                              const struct xf_local_override *override,
+                                              xf_agent_local_done *done, void *context)
+{
+    struct xf_agent_local_wait *wait = calloc(1, sizeof(*wait));
+    if (wait == NULL) {
+        return NULL;
+    }
+    *wait = (struct xf_agent_local_wait){
+        .agent = agent, .override = *override, .done = done, .context = context};
+    xf_agent_copy(wait->service, sizeof(wait->service), service);
+    struct timeval delay = {.tv_sec = SILENT_MS / 1000, .tv_usec = SILENT_MS % 1000 * 1000};
+    wait->timer = evtimer_new(agent->loop, wait_over, wait);
+    if (wait->timer == NULL || event_add(wait->timer, &delay) != 0) {
+        free(wait);
+        return NULL;
+    }
+    agent->muted_until_ms = xf_agent_now_ms(agent) + SILENT_MS;
+    return wait;
+}
+
+void xf_agent_local_detach(struct xf_agent_local_wait *wait)
+{
+    wait->done = NULL;
+}
+
+struct xf_agent_local_wait *xf_agent_local_order(struct xf_agent *agent,
+                                                 const struct xf_agent_local_order *order,
+                                                 xf_agent_local_done *done, void *context)
+{
+    struct xf_agent_service *service = xf_agent_find(agent, order->service);
+    const char *why_not = refusal(agent, service, order);
+    if (why_not != NULL) {
+        done(context, REFUSED_EXIT, why_not);
+        return NULL;
+    }
+    struct xf_local_override override = {
+        .on = true, .weight = order->weight, .base = service->version};
+    xf_uuid_make(override.id);
+    xf_agent_copy(override.actor, sizeof(override.actor), order->actor);
+    xf_agent_copy(override.reason, sizeof(override.reason), order->reason);
+    if (service->document->state >= XF_CUTOVER_DRAINING && order->weight < XF_WEIGHT_FULL) {
+        struct xf_agent_local_wait *wait =
+            begin_wait(agent, service->name, &override, done, context);
+        if (wait == NULL) {
+            done(context, 1, "no memory");
+        }
+        return wait;
+    }
+    obey(agent, service, &override);
+    tell(done, context, &override);
+    return NULL;
+}
+
+void xf_agent_local_reconcile(struct xf_agent *agent, struct xf_agent_service *service)
+{
+    const struct xf_document *document = service->document;
+    if (!service->override.on ||
+        xf_version_compare(&service->version, &service->override.base) <= 0 ||
+        (xf_status_in_cutover(document) && document->weight > service->override.weight)) {
+        return;
+    }
+    xf_log(XF_LOG_NOTICE, "agent.override_ended", "service=%s id=%s", service->name,
+           service->override.id);
+    memset(&service->override, 0, sizeof(service->override));
+    agent->snapshot_due = true;
+}
