@@ -4,6 +4,9 @@
  *   away --back-off--> connecting --open--> greeting (AUTH, SELECT, CLIENT SETNAME) --> ready
  *     ^                    |                   |                                          |
  *     +--------------------+-------------------+---------- any failure -------------------+
+ *
+ * Through Sentinel each way begins with a question to one of them, the next after each failure,
+ * and the server that it names must itself say that it is the master.
  */
 #include "shifter/resp.h"
 #include "shifter/backoff.h"
@@ -11,6 +14,7 @@
 #include "shifter/stream.h"
 
 #include "config/base/list.h"
+#include "config/base/text.h"
 
 #include <errno.h>
 #include <event2/buffer.h>
@@ -26,6 +30,7 @@
 #define BACKOFF_MS_MIN     50
 #define BACKOFF_MS_MAX     2000
 #define PASSWORD_BYTES_MAX 1024
+#define SENTINEL_MS        500 /* to connect to one, and for its answer */
 
 static const struct timeval watch_every = {0, 50000};
 
@@ -49,14 +54,17 @@ struct xf_resp {
     struct xf_resp_reader *reader;
     struct xf_list waiting;
     size_t waiting_count;
-    unsigned endpoint;  /* the next to try */
-    unsigned greetings; /* answers of the greeting that are still to come */
+    unsigned endpoint;     /* the next to try */
+    unsigned greetings;    /* answers of the greeting that are still to come */
+    char master_host[256]; /* as a Sentinel named it; empty: not asked yet */
+    uint16_t master_port;
     bool ready;
     bool reconnecting; /* the owner wants another connection */
     char why[192];
 };
 
 static void take_down(struct xf_resp *resp, const char *why);
+static void drop_connection(struct xf_resp *resp, const char *why);
 
 /* ---- commands ---- */
 
@@ -169,6 +177,26 @@ static bool read_password(struct xf_resp *resp, char out[PASSWORD_BYTES_MAX])
     return true;
 }
 
+static bool through_sentinel(const struct xf_resp *resp)
+{
+    return resp->config->sentinel_master != NULL;
+}
+
+/* ROLE: only a master is of use. */
+static void told_role(void *context, const redisReply *reply, const char *why)
+{
+    struct xf_resp *resp = context;
+    bool master = reply != NULL && reply->type == REDIS_REPLY_ARRAY && reply->elements > 0 &&
+                  reply->element[0]->type == REDIS_REPLY_STRING &&
+                  strcmp(reply->element[0]->str, "master") == 0;
+    redisReply fine = {.type = REDIS_REPLY_STATUS};
+    if (reply != NULL && !master) {
+        take_down(resp, "the server that Sentinel names is not a master");
+        return;
+    }
+    greeted(resp, reply != NULL ? &fine : NULL, why);
+}
+
 static bool authenticate(struct xf_resp *resp)
 {
     char password[PASSWORD_BYTES_MAX];
@@ -188,22 +216,66 @@ static bool authenticate(struct xf_resp *resp)
     return pushed;
 }
 
-static void on_open(void *context)
+/* A Sentinel's answer: host and port of the master. */
+static void told_master(void *context, const redisReply *reply, const char *why)
 {
+    (void) why;
     struct xf_resp *resp = context;
-    XF_ASSERT(resp->magic == RESP_MAGIC);
+    uint64_t port = 0;
+    if (reply == NULL) {
+        return;
+    }
+    if (reply->type != REDIS_REPLY_ARRAY || reply->elements != 2 ||
+        reply->element[0]->type != REDIS_REPLY_STRING ||
+        reply->element[1]->type != REDIS_REPLY_STRING ||
+        reply->element[0]->len >= (int) sizeof(resp->master_host) || reply->element[0]->len == 0 ||
+        reply->element[0]->str[0] == '/' || !xf_parse_uint(reply->element[1]->str, 65535, &port)) {
+        char text[160];
+        snprintf(text, sizeof(text), "Sentinel names no master: %.100s",
+                 reply->type == REDIS_REPLY_ERROR ? reply->str : "it knows none of that name");
+        take_down(resp, text);
+        return;
+    }
+    snprintf(resp->master_host, sizeof(resp->master_host), "%s", reply->element[0]->str);
+    resp->master_port = (uint16_t) port;
+    drop_connection(resp, "");
+    event_active(resp->retry, EV_TIMEOUT, 0);
+}
+
+static bool ask_sentinel(struct xf_resp *resp)
+{
+    const char *const question[] = {"SENTINEL", "get-master-addr-by-name",
+                                    resp->config->sentinel_master};
+    return push(resp, XF_COUNT(question), question, NULL, SENTINEL_MS, told_master, resp);
+}
+
+static bool greet(struct xf_resp *resp)
+{
     char database[16];
     snprintf(database, sizeof(database), "%u", resp->config->database);
-    const char *select[] = {"SELECT", database};
-    const char *name[] = {"CLIENT", "SETNAME", "crossfade"};
+    const char *const select[] = {"SELECT", database};
+    const char *const name[] = {"CLIENT", "SETNAME", "crossfade"};
+    const char *const role[] = {"ROLE"};
     resp->greetings = 1;
-    snprintf(resp->why, sizeof(resp->why), "the greeting could not be sent");
     bool sent = authenticate(resp);
     if (sent && resp->config->database != 0) {
         resp->greetings++;
         sent = push(resp, 2, select, NULL, XF_RESP_ANSWER_MS, greeted, resp);
     }
-    if (!sent || !push(resp, 3, name, NULL, XF_RESP_ANSWER_MS, named, resp)) {
+    if (sent && through_sentinel(resp)) {
+        resp->greetings++;
+        sent = push(resp, 1, role, NULL, XF_RESP_ANSWER_MS, told_role, resp);
+    }
+    return sent && push(resp, 3, name, NULL, XF_RESP_ANSWER_MS, named, resp);
+}
+
+static void on_open(void *context)
+{
+    struct xf_resp *resp = context;
+    XF_ASSERT(resp->magic == RESP_MAGIC);
+    snprintf(resp->why, sizeof(resp->why), "the greeting could not be sent");
+    bool asking = through_sentinel(resp) && resp->master_host[0] == '\0';
+    if (!(asking ? ask_sentinel(resp) : greet(resp))) {
         take_down(resp, resp->why);
     }
 }
@@ -278,6 +350,7 @@ static void take_down(struct xf_resp *resp, const char *reason)
     memcpy(resp->why, why, sizeof(why));
     resp->endpoint++;
     resp->reconnecting = false;
+    resp->master_host[0] = '\0';
     struct timeval wait = xf_backoff_next(&resp->backoff);
     event_add(resp->retry, &wait);
     drop_connection(resp, why);
@@ -302,9 +375,11 @@ static void on_retry(evutil_socket_t fd, short what, void *arg)
     const struct xf_config_store *config = resp->config;
     const struct xf_endpoint *endpoint =
         &config->endpoints[resp->endpoint % config->endpoints_count];
-    struct xf_stream_options options = {.host = endpoint->host,
-                                        .port = endpoint->port,
-                                        .connect_ms = XF_RESP_CONNECT_MS,
+    bool named_one = resp->master_host[0] != '\0';
+    bool asking = through_sentinel(resp) && !named_one;
+    struct xf_stream_options options = {.host = named_one ? resp->master_host : endpoint->host,
+                                        .port = named_one ? resp->master_port : endpoint->port,
+                                        .connect_ms = asking ? SENTINEL_MS : XF_RESP_CONNECT_MS,
                                         .in_bytes_max = 0, /* the reader takes all */
                                         .out_bytes_max = XF_RESP_OUT_BYTES_MAX,
                                         .tls = config->tls,

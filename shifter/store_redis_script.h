@@ -21,7 +21,8 @@ enum xf_script_name {
 
 /* The commands that store and bus use, as ACL SETUSER takes them: nothing else is needed. */
 #define XF_REDIS_RIGHTS                                                                            \
-    "-@all +ping +auth +client|setname +select +time +get +set +del +hget +hmget +hset +xadd "     \
+    "-@all +ping +auth +client|setname +role +select +time +get +set +del +hget +hmget +hset "     \
+    "+xadd "                                                                                       \
     "+xread +xrange +xrevrange +xtrim +eval +evalsha +publish"
 
 const char *xf_script_text(enum xf_script_name name);

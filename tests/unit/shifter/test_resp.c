@@ -275,6 +275,64 @@ static void more_commands_than_may_wait_are_refused(void **state)
     kill(place->bench.pid, SIGCONT);
 }
 
+/* ---- Sentinel ---- */
+
+static void the_master_is_asked_of_each_sentinel_in_turn(void **state)
+{
+    struct place *place = *state;
+    struct redis_bench sentinel = {.port = 0};
+    char answer[64], port[8];
+    redis_bench_start(&place->bench);
+    snprintf(port, sizeof(port), "%u", place->bench.port);
+    snprintf(answer, sizeof(answer), "*2\r\n$9\r\n127.0.0.1\r\n$%zu\r\n%s\r\n", strlen(port), port);
+    redis_bench_pretend(&sentinel, answer, strlen(answer));
+    struct xf_resp_calls calls = {on_ready, place};
+    struct xf_endpoint sentinels[3] = {{.host = (char *) "127.0.0.1", .port = 1},
+                                       {.host = (char *) "name.invalid", .port = 26379},
+                                       {.host = (char *) "127.0.0.1", .port = sentinel.port}};
+    redis_bench_config(&place->bench, &place->config);
+    place->config.store.endpoints = sentinels;
+    place->config.store.endpoints_count = 3;
+    place->config.store.sentinel_master = (char *) "mymaster";
+    redis_by_hand(&place->bench, "REPLICAOF 127.0.0.1 1");
+    place->resp = xf_resp_create(place->loop, xf_clock_system(), &place->config.store, &calls);
+    assert_false(until(place, is_up, 1000)); /* what they name says that it is a replica */
+    redis_by_hand(&place->bench, "REPLICAOF NO ONE");
+    assert_true(until(place, is_up, 10000));
+    assert_true(call(place, "SET", "a", "one"));
+    assert_true(until(place, has_answer, 10000));
+    assert_string_equal(place->texts[0], "OK");
+    xf_resp_destroy(place->resp);
+    place->resp = NULL;
+    redis_bench_stop(&sentinel);
+}
+
+static void sentinels_that_know_no_master_or_talk_nonsense_are_told(void **state)
+{
+    static const struct {
+        const char *answer, *why;
+    } cases[] = {
+        {"*-1\r\n", "knows none"},
+        {"-IDONTKNOW\r\n", "IDONTKNOW"},
+        {"*2\r\n$9\r\n/tmp/sock\r\n$1\r\n1\r\n", "names no master"},
+        {"*2\r\n$0\r\n\r\n$1\r\n1\r\n", "names no master"},
+        {"*2\r\n$1\r\nh\r\n$6\r\n999999\r\n", "names no master"},
+        {"*3\r\n$1\r\nh\r\n$1\r\n1\r\n:1\r\n", "names no master"},
+    };
+    struct place *place = *state;
+    for (size_t i = 0; i < XF_COUNT(cases); i++) {
+        redis_bench_pretend(&place->bench, cases[i].answer, strlen(cases[i].answer));
+        place->config.store.sentinel_master = (char *) "mymaster";
+        connect_to(place);
+        assert_false(until(place, is_up, 100));
+        assert_non_null(strstr(xf_resp_why(place->resp), cases[i].why));
+        xf_resp_destroy(place->resp);
+        place->resp = NULL;
+        redis_bench_stop(&place->bench);
+    }
+    redis_bench_pretend(&place->bench, "", 0); /* for the teardown */
+}
+
 /* ---- hostile answers ---- */
 
 static void a_server_that_talks_nonsense_is_never_ready_and_costs_little(void **state)
@@ -388,6 +446,10 @@ int main(void)
         cmocka_unit_test_setup_teardown(what_is_open_is_answered_when_it_is_destroyed, setup,
                                         teardown),
         cmocka_unit_test_setup_teardown(more_commands_than_may_wait_are_refused, setup, teardown),
+        cmocka_unit_test_setup_teardown(the_master_is_asked_of_each_sentinel_in_turn, setup,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(sentinels_that_know_no_master_or_talk_nonsense_are_told,
+                                        setup, teardown),
         cmocka_unit_test_setup_teardown(
             a_server_that_talks_nonsense_is_never_ready_and_costs_little, setup, teardown),
     };
