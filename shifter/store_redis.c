@@ -16,8 +16,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define STORE_MAGIC   0x72656473u
-#define ARGUMENTS_MAX 24u
+#define STORE_MAGIC    0x72656473u
+#define ARGUMENTS_MAX  24u
+#define ACKNOWLEDGE_MS "1000" /* for a replica to have the signal's record */
 /* Places of a write's arguments behind EVALSHA, the script and the number of keys. */
 #define LOG_ARGUMENT      4
 #define DOCUMENT_ARGUMENT 13
@@ -53,6 +54,7 @@ struct request {
     char *arguments[ARGUMENTS_MAX]; /* owned */
     bool failed;                    /* out of memory */
     uint64_t generation;            /* of a write; 0: none */
+    char *signal[5]; /* owned: keys and arguments of a signal that is still to be announced */
 };
 
 static struct redis_store *store_of(struct xf_store *base)
@@ -132,6 +134,9 @@ static void request_end(struct request *request, enum xf_store_result result, co
                          message[0] != '\0' ? store->config->url : "",
                          message[0] != '\0' ? ": " : "", message);
     drop_arguments(request);
+    for (size_t i = 0; i < XF_COUNT(request->signal); i++) {
+        free(request->signal[i]);
+    }
     free(request);
 }
 
@@ -233,7 +238,10 @@ static void on_answer(void *context, const redisReply *reply, const char *why)
             request_send(request);
             return;
         }
-        request_end(request, result, result == XF_STORE_UNREADABLE ? "not ours, or damaged" : "");
+        request_end(request, result,
+                    result == XF_STORE_UNREADABLE ? "not ours, or damaged"
+                    : result == XF_STORE_REFUSED  ? "no replica acknowledged the record"
+                                                  : "");
     }
 }
 
@@ -451,27 +459,40 @@ static void redis_write(struct xf_store *base, const struct xf_store_write *writ
     request_send(request);
 }
 
-/* A script over the lease and one key, with holder, epoch and a text. */
-static void send_fenced(struct xf_store *base, enum xf_script_name script, bool changes,
-                        const char *service, const char *key, const char *holder, uint64_t epoch,
-                        const char *text, xf_store_done *callback, void *context)
+/* A script over the lease and one key, with holder, epoch and a text.  NULL: it has ended. */
+static struct request *start_fenced(struct xf_store *base, enum xf_script_name script,
+                                    const char *service, const char *key, const char *holder,
+                                    uint64_t epoch, const char *text, xf_store_done *callback,
+                                    void *context)
 {
     struct xf_store_asker asker = {XF_ANSWER_DONE, {.done = callback}, context};
     struct request *request = request_new(store_of(base), &asker);
     if (request == NULL) {
-        return;
+        return NULL;
     }
     if (strlen(text) > XF_DOCUMENT_BYTES_MAX) {
         request_end(request, XF_STORE_REFUSED, "the text is larger than a store keeps");
-        return;
+        return NULL;
     }
-    add_script(request, script, 2, changes);
+    add_script(request, script, 2, false);
     add_key(request, service, "lease");
     add_key(request, service, key);
     add(request, holder);
     add_number(request, epoch);
     add(request, text);
-    request_send(request);
+    return request;
+}
+
+static void send_fenced(struct xf_store *base, enum xf_script_name script, bool changes,
+                        const char *service, const char *key, const char *holder, uint64_t epoch,
+                        const char *text, xf_store_done *callback, void *context)
+{
+    struct request *request =
+        start_fenced(base, script, service, key, holder, epoch, text, callback, context);
+    if (request != NULL) {
+        request->changes = changes;
+        request_send(request);
+    }
 }
 
 static void redis_write_checkpoint(struct xf_store *base, const char *service, const char *name,
@@ -482,12 +503,94 @@ static void redis_write_checkpoint(struct xf_store *base, const char *service, c
                 context);
 }
 
+/* ---- the signal's record: written, acknowledged by a replica, then announced ---- */
+
+static enum xf_store_result read_status(const redisReply *reply)
+{
+    enum xf_store_result result;
+    return reply->type == REDIS_REPLY_STATUS && xf_redis_result(reply->str, &result)
+               ? result
+               : XF_STORE_UNREADABLE;
+}
+
+/* Begins the next command of the same request. */
+static void begin_again(struct request *request,
+                        enum xf_store_result (*read)(struct request *, const redisReply *))
+{
+    drop_arguments(request);
+    request->script = XF_SCRIPTS;
+    request->read = read;
+    request->again = true;
+}
+
+static enum xf_store_result read_announced(struct request *request, const redisReply *reply)
+{
+    (void) request;
+    return read_status(reply);
+}
+
+static enum xf_store_result announce(struct request *request)
+{
+    begin_again(request, read_announced);
+    add_script(request, XF_SCRIPT_ANNOUNCE, 2, true);
+    for (size_t i = 0; i < XF_COUNT(request->signal); i++) {
+        add(request, request->signal[i]);
+    }
+    return XF_STORE_OK;
+}
+
+static enum xf_store_result read_acknowledged(struct request *request, const redisReply *reply)
+{
+    if (reply->type != REDIS_REPLY_INTEGER || reply->integer < 1) {
+        return XF_STORE_REFUSED; /* a failover now could forget it: nothing is signalled */
+    }
+    return announce(request);
+}
+
+/* ROLE: [master, offset, [replica …]].  Where there are replicas, one must have the record, and
+ * with it the document that was written before. */
+static enum xf_store_result read_replicas(struct request *request, const redisReply *reply)
+{
+    if (reply->type != REDIS_REPLY_ARRAY || reply->elements != 3 ||
+        reply->element[2]->type != REDIS_REPLY_ARRAY) {
+        return XF_STORE_REFUSED;
+    }
+    if (reply->element[2]->elements == 0) {
+        return announce(request);
+    }
+    begin_again(request, read_acknowledged);
+    add(request, "WAIT");
+    add(request, "1");
+    add(request, ACKNOWLEDGE_MS);
+    return XF_STORE_OK;
+}
+
+static enum xf_store_result read_recorded(struct request *request, const redisReply *reply)
+{
+    enum xf_store_result result = read_status(reply);
+    if (result == XF_STORE_OK) {
+        /* Lease, key, holder, epoch and record stand behind EVALSHA, script and count. */
+        for (size_t i = 0; i < XF_COUNT(request->signal); i++) {
+            request->signal[i] = request->arguments[3 + i];
+            request->arguments[3 + i] = NULL;
+        }
+        begin_again(request, read_replicas);
+        add(request, "ROLE");
+    }
+    return result;
+}
+
 static void redis_write_signal(struct xf_store *base, const char *service, const char *holder,
                                uint64_t epoch, const char *record, xf_store_done *callback,
                                void *context)
 {
-    send_fenced(base, XF_SCRIPT_SIGNAL, true, service, "decommission", holder, epoch, record,
-                callback, context);
+    struct request *request = start_fenced(base, XF_SCRIPT_SIGNAL, service, "decommission", holder,
+                                           epoch, record, callback, context);
+    if (request != NULL) {
+        request->changes = true;
+        request->read = read_recorded;
+        request_send(request);
+    }
 }
 
 static void redis_check_signal(struct xf_store *base, const char *service, const char *holder,

@@ -119,7 +119,7 @@ static const char lease_text[] =
            "redis.call('HSET', KEYS[1], 'holder', holder, 'epoch', epoch, 'beat', beat)\n"
            "return redis.status_reply('OK')\n";
 
-/* KEYS: lease, decommission.  ARGV: holder, epoch, record.  The channel is the key's name. */
+/* KEYS: lease, decommission.  ARGV: holder, epoch, record. */
 static const char signal_text[] =
     COMMON "if not leads(KEYS[1], ARGV[1], ARGV[2]) then return redis.status_reply('FENCED') end\n"
            "redis.call('SET', KEYS[2], ARGV[3])\n"
@@ -131,6 +131,14 @@ static const char check_signal_text[] =
     COMMON "if not leads(KEYS[1], ARGV[1], ARGV[2]) then return redis.status_reply('FENCED') end\n"
            "local record = redis.pcall('GET', KEYS[2])\n"
            "return redis.status_reply(record == ARGV[3] and 'OK' or 'STALE')\n";
+
+/* The same again: what stands is told on the channel of the key's name. */
+static const char announce_text[] =
+    COMMON "if not leads(KEYS[1], ARGV[1], ARGV[2]) then return redis.status_reply('FENCED') end\n"
+           "local record = redis.pcall('GET', KEYS[2])\n"
+           "if record ~= ARGV[3] then return redis.status_reply('STALE') end\n"
+           "redis.call('PUBLISH', KEYS[2], record)\n"
+           "return redis.status_reply('OK')\n";
 
 const char *xf_script_text(enum xf_script_name name)
 {
@@ -145,6 +153,8 @@ const char *xf_script_text(enum xf_script_name name)
         return signal_text;
     case XF_SCRIPT_CHECK_SIGNAL:
         return check_signal_text;
+    case XF_SCRIPT_ANNOUNCE:
+        return announce_text;
     case XF_SCRIPTS:
         break;
     }

@@ -16,6 +16,7 @@ enum xf_script_name {
     XF_SCRIPT_LEASE,
     XF_SCRIPT_SIGNAL,
     XF_SCRIPT_CHECK_SIGNAL,
+    XF_SCRIPT_ANNOUNCE,
     XF_SCRIPTS
 };
 
@@ -23,7 +24,7 @@ enum xf_script_name {
 #define XF_REDIS_RIGHTS                                                                            \
     "-@all +ping +auth +client|setname +role +select +time +get +set +del +hget +hmget +hset "     \
     "+xadd "                                                                                       \
-    "+xread +xrange +xrevrange +xtrim +eval +evalsha +publish"
+    "+xread +xrange +xrevrange +xtrim +eval +evalsha +publish +wait"
 
 const char *xf_script_text(enum xf_script_name name);
 /* The SHA-1 by which EVALSHA knows it. */

@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include <cmocka.h>
+#include <hiredis/hiredis.h>
 #include <sqlite3.h>
 
 /* ---- a place of each kind ---- */
@@ -864,6 +865,44 @@ static void redis_a_long_log_is_read_page_by_page(void **state)
     assert_int_equal(place->last.count, 100);
 }
 
+static bool has_replica(struct place *place)
+{
+    return strstr(redis_by_hand(&place->redis, "INFO replication"), "state=online") != NULL;
+}
+
+static void redis_where_there_are_replicas_one_must_have_the_signals_record(void **state)
+{
+    struct place *place = *state;
+    struct redis_bench replica;
+    lead(place);
+    redis_bench_start(&replica);
+    redis_by_hand(&replica, "REPLICAOF 127.0.0.1 %u", place->redis.port);
+    assert_true(run_until(place, has_replica, 15000));
+    assert_int_equal(ask_signal(place, HOLDER_A, 1, "{\"sequence\":1}"), XF_STORE_OK);
+    assert_string_equal(redis_by_hand(&replica, "GET cf:{test:gateway}:decommission"),
+                        "{\"sequence\":1}");
+    kill(replica.pid, SIGSTOP);
+    assert_int_equal(ask_signal(place, HOLDER_A, 1, "{\"sequence\":2}"), XF_STORE_REFUSED);
+    assert_non_null(strstr(place->last.message, "replica"));
+    kill(replica.pid, SIGCONT);
+    assert_int_equal(ask_signal(place, HOLDER_A, 1, "{\"sequence\":2}"), XF_STORE_OK);
+    redis_bench_stop(&replica);
+}
+
+static void redis_the_signal_is_announced_on_its_channel(void **state)
+{
+    struct place *place = *state;
+    lead(place);
+    redisContext *redis = redisConnect("127.0.0.1", place->redis.port);
+    freeReplyObject(redisCommand(redis, "SUBSCRIBE cf:{test:gateway}:decommission"));
+    assert_int_equal(ask_signal(place, HOLDER_A, 1, "{\"sequence\":1}"), XF_STORE_OK);
+    redisReply *message = NULL;
+    assert_int_equal(redisGetReply(redis, (void **) &message), REDIS_OK);
+    assert_string_equal(message->element[2]->str, "{\"sequence\":1}");
+    freeReplyObject(message);
+    redisFree(redis);
+}
+
 static void redis_the_log_keeps_30_days_and_the_cutover_at_hand(void **state)
 {
     struct place *place = *state;
@@ -959,6 +998,8 @@ int main(void)
         ON_REDIS(redis_of_two_stores_that_write_at_once_one_wins),
         ON_REDIS(redis_a_server_that_talks_nonsense_is_a_store_that_is_away),
         ON_REDIS(redis_a_long_log_is_read_page_by_page),
+        ON_REDIS(redis_where_there_are_replicas_one_must_have_the_signals_record),
+        ON_REDIS(redis_the_signal_is_announced_on_its_channel),
         ON_REDIS(redis_the_log_keeps_30_days_and_the_cutover_at_hand),
         ON_REDIS(redis_the_least_rights_that_are_documented_are_enough),
     };
