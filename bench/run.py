@@ -43,14 +43,14 @@ def free_port():
         return s.getsockname()[1]
 
 
-def wait_for(port):
-    for _ in range(300):
+def wait_for(port, name):
+    for _ in range(600):
         try:
             socket.create_connection(("127.0.0.1", port), 1).close()
             return
         except OSError:
             time.sleep(0.05)
-    sys.exit(f"nothing listens on port {port}")
+    sys.exit(f"{name} does not listen on port {port}")
 
 
 def family(pid):
@@ -89,14 +89,15 @@ def pss_bytes(pid):
 
 
 class Proxy:
-    def __init__(self, name, command, port):
+    def __init__(self, name, command, port, log=subprocess.DEVNULL):
         self.name, self.command, self.port, self.process = name, command, port, None
+        self.log = log
 
     def start(self, cpu):
         self.process = subprocess.Popen(["taskset", "-c", str(cpu), *map(str, self.command)],
                                         stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
-                                        stderr=subprocess.DEVNULL, start_new_session=True)
-        wait_for(self.port)
+                                        stderr=self.log, start_new_session=True)
+        wait_for(self.port, self.name)
 
     def stop(self):
         if self.process is not None:
