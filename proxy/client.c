@@ -42,6 +42,19 @@ void xf_client_starve(struct xf_client *client)
     }
 }
 
+bool xf_client_watch(struct xf_client *client)
+{
+    if (xf_conn_watch(&client->conn)) {
+        return true;
+    }
+    if (client->exchange != NULL) {
+        xf_exchange_client_lost(client->exchange);
+    } else {
+        xf_client_close(client);
+    }
+    return false;
+}
+
 static void drop_input(struct xf_client *client)
 {
     xf_slab_put(&client->engine->slab, client->in);
@@ -95,6 +108,9 @@ static void linger(struct xf_client *client)
 {
     drop_input(client);
     client->lingering = true;
+    if (!xf_client_watch(client)) {
+        return;
+    }
     xf_conn_finish(&client->conn);
     arm(client, XF_DEADLINE_LINGER);
     client->conn.readable = true;
@@ -274,6 +290,9 @@ void xf_client_continue(struct xf_client *client, bool persist)
         }
         return;
     }
+    if (!xf_client_watch(client)) {
+        return;
+    }
     arm(client, XF_DEADLINE_IDLE);
     if (client->in != NULL || client->conn.readable) {
         xf_client_again(client);
@@ -311,21 +330,28 @@ void xf_client_accept(struct xf_engine *engine, int fd, unsigned listener,
     xf_address_from(peer, &client->address);
     client->trusted =
         xf_address_in(&client->address, engine->config->trusted, engine->config->trusted_count);
-    if (!xf_conn_open(&client->conn, engine->loop, fd, on_event, client)) {
-        (void) close(fd);
-        xf_objects_put(&engine->clients_memory, client);
-        return;
-    }
+    xf_conn_prepare(&client->conn, engine->loop, fd, on_event, client);
     xf_list_append(&engine->clients, &client->link);
     engine->clients_count++;
     atomic_store_explicit(&engine->stats->clients, engine->clients_count, memory_order_relaxed);
     xf_count(&engine->stats->accepted, 1);
     arm(client, XF_DEADLINE_HEADER);
+    read_head(client);
+    if (!client->conn.open || client->conn.watched) {
+        return;
+    }
+    if (client->exchange != NULL) {
+        arm(client, XF_DEADLINE_WATCH);
+    } else {
+        (void) xf_client_watch(client);
+    }
 }
 
 void xf_client_expired(struct xf_client *client, enum xf_deadline_kind kind)
 {
-    if (kind == XF_DEADLINE_HEADER && client->in != NULL) {
+    if (kind == XF_DEADLINE_WATCH) {
+        (void) xf_client_watch(client);
+    } else if (kind == XF_DEADLINE_HEADER && client->in != NULL) {
         refuse(client, 408, "the request's head did not come in time");
     } else {
         xf_client_close(client);

@@ -4,6 +4,9 @@
  * Belongs to one worker.  Kept small, because most of its life it is idle: no buffer, no exchange,
  * one event, one deadline.
  *
+ * A new client is read at once and is made known to the loop only when it has to wait for
+ * something but its first answer, or for that longer than a moment.
+ *
  *     accepted --> idle <--> partial head --> exchange --> idle ...
  *                   |             |              |
  *                   |             +-- refused ---+--> lingering --> closed
@@ -62,6 +65,8 @@ void xf_client_continue(struct xf_client *client, bool persist);
 void xf_client_again(struct xf_client *client);
 /* Puts it on the list of those that wait for room in the slab. */
 void xf_client_starve(struct xf_client *client);
+/* Has the loop watch it from now on, if it does not yet; false: it could not be, and is closed. */
+bool xf_client_watch(struct xf_client *client);
 /* What the list does: goes on with the exchange, or parses what was read before. */
 void xf_client_resume(struct xf_client *client);
 

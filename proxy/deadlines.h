@@ -19,6 +19,7 @@ enum xf_deadline_kind {
     XF_DEADLINE_UPSTREAM_IDLE, /* a pooled connection */
     XF_DEADLINE_TUNNEL_IDLE,   /* the kinds up to here are for long waits */
     XF_DEADLINE_HEADER,        /* first byte of a head to its end */
+    XF_DEADLINE_WATCH,         /* a client that the loop does not know yet */
     XF_DEADLINE_LINGER,        /* reading on after a refusal */
     XF_DEADLINE_BODY,          /* between two pieces of a request's body */
     XF_DEADLINE_SEND,          /* a client that does not take its answer */

@@ -15,6 +15,7 @@
 #include <time.h>
 
 #define FILES_RESERVED  64u /* listening sockets, the loop, the channel, what is being closed */
+#define WATCH_MS        5 /* a request answered within it needs no registration of its connection */
 #define LINGER_MS       2000
 #define SCRATCH_EXTRA   8192u                /* what a head may grow by */
 #define SHARE_BYTES_MIN (4u * 1024u * 1024u) /* a worker cannot work with less */
@@ -70,6 +71,7 @@ static void set_deadlines(struct xf_engine *engine)
             [XF_DEADLINE_UPSTREAM_IDLE] = engine->config->timeouts.upstream_idle,
             [XF_DEADLINE_HEADER] = t->header,
             [XF_DEADLINE_LINGER] = LINGER_MS,
+            [XF_DEADLINE_WATCH] = WATCH_MS,
             [XF_DEADLINE_BODY] = t->body,
             [XF_DEADLINE_SEND] = t->send,
             [XF_DEADLINE_QUEUE] = t->queue,

@@ -113,6 +113,12 @@ void xf_exchange_pump(struct xf_exchange *exchange)
             xf_client_again(exchange->client);
         }
     }
+    /* To wait for the client, the loop must know it. */
+    bool waits =
+        !exchange->upload.done || exchange->answer != NULL || exchange->state == XF_EXCHANGE_TUNNEL;
+    if (waits && !xf_client_watch(exchange->client)) {
+        return;
+    }
     watch(exchange, &exchange->client_deadline, &exchange->client_deadline_kind,
           client_wait(exchange), any);
     /* A server that sends its head byte by byte gains no time by it. */

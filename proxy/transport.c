@@ -7,19 +7,34 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+void xf_conn_prepare(struct xf_conn *conn, struct event_base *loop, int fd,
+                     event_callback_fn callback, void *owner)
+{
+    short what = EV_READ | EV_WRITE | EV_CLOSED | EV_ET | EV_PERSIST;
+    (void) event_assign(&conn->event, loop, fd, what, callback, owner);
+    conn->readable = true;
+    conn->writable = true;
+    conn->hung_up = false;
+    conn->open = true;
+    conn->watched = false;
+}
+
+bool xf_conn_watch(struct xf_conn *conn)
+{
+    if (!conn->watched) {
+        conn->watched = event_add(&conn->event, NULL) == 0;
+    }
+    return conn->watched;
+}
+
 bool xf_conn_open(struct xf_conn *conn, struct event_base *loop, int fd, event_callback_fn callback,
                   void *owner)
 {
-    short what = EV_READ | EV_WRITE | EV_CLOSED | EV_ET | EV_PERSIST;
-    if (event_assign(&conn->event, loop, fd, what, callback, owner) != 0 ||
-        event_add(&conn->event, NULL) != 0) {
-        return false;
-    }
+    xf_conn_prepare(conn, loop, fd, callback, owner);
     conn->readable = false;
     conn->writable = false;
-    conn->hung_up = false;
-    conn->open = true;
-    return true;
+    conn->open = xf_conn_watch(conn);
+    return conn->open;
 }
 
 void xf_conn_close(struct xf_conn *conn)
@@ -28,8 +43,11 @@ void xf_conn_close(struct xf_conn *conn)
         return;
     }
     int fd = xf_conn_fd(conn);
-    (void) event_del(&conn->event);
+    if (conn->watched) {
+        (void) event_del(&conn->event);
+    }
     (void) close(fd);
+    conn->watched = false;
     conn->open = false;
 }
 

@@ -28,12 +28,19 @@ struct xf_conn {
     bool readable;
     bool writable;
     bool hung_up; /* EV_CLOSED came: the peer sends nothing more */
-    bool open;    /* the event is registered */
+    bool open;    /* there is a descriptor */
+    bool watched; /* the event is registered */
 };
 
 /* Registers `fd`; false without memory, `fd` is then still the caller's. */
 XF_NODISCARD bool xf_conn_open(struct xf_conn *conn, struct event_base *loop, int fd,
                                event_callback_fn callback, void *owner);
+/* The same without registering: for a connection whose whole life may be one request.  Both bits
+ * begin as set. */
+void xf_conn_prepare(struct xf_conn *conn, struct event_base *loop, int fd,
+                     event_callback_fn callback, void *owner);
+/* Registers it after all, once; what is ready by then is reported.  False without memory. */
+XF_NODISCARD bool xf_conn_watch(struct xf_conn *conn);
 /* Takes the event out and closes the descriptor; harmless when not open. */
 void xf_conn_close(struct xf_conn *conn);
 /* Like close, but the peer gets a reset: it must not take what it has for the whole. */

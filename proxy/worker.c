@@ -60,6 +60,7 @@ static void on_deadline(void *context, enum xf_deadline_kind kind, struct xf_dea
     case XF_DEADLINE_IDLE:
     case XF_DEADLINE_HEADER:
     case XF_DEADLINE_LINGER:
+    case XF_DEADLINE_WATCH:
         xf_client_expired(XF_CONTAINER_OF(deadline, struct xf_client, deadline), kind);
         break;
     case XF_DEADLINE_UPSTREAM_IDLE: {

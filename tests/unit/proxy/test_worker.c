@@ -301,7 +301,7 @@ static void a_drained_websocket_is_told_1001_between_two_frames(void **state)
     assert_int_equal(recv(fd, back, 4, MSG_WAITALL), 4);
     struct xf_route_record record = {.attempt = 1, .tunnel_rate_milli = 20000};
     fixture_route(&fix, XF_ROUTE_CUTOVER | XF_ROUTE_DRAINING, 10000, &record);
-    struct timeval limit = {.tv_usec = 300000};
+    struct timeval limit = {.tv_sec = 1, .tv_usec = 500000}; /* the slow tick has passed */
     (void) setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit));
     assert_int_equal(recv(fd, back, 1, 0), -1); /* not in the middle of a frame */
     client_put(fd, "llo\x81\x01x");

@@ -387,7 +387,6 @@ static void the_end_of_the_supervisor_ends_the_worker(void **state)
 {
     (void) state;
     int fd = fixture_connect(&fix);
-    assert_int_equal(client_ask(fd, GET("/x")), 200);
     client_put(fd, GET("/slow/300"));
     assert_true(settles(&fixture_cluster(&fix, "blue")->in_flight, 1));
     (void) close(fix.channel);
