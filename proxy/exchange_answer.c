@@ -351,6 +351,8 @@ enum xf_step xf_exchange_pull_answer(struct xf_exchange *exchange)
     if (got <= 0) {
         return ended(exchange, got == 0);
     }
+    xf_slab_put(&engine->slab, upstream->in); /* what was kept of a head stands in `bytes` now */
+    upstream->in = NULL;
     size_t length = held + (size_t) got;
     exchange->drained = length < room;
     if (exchange->state == XF_EXCHANGE_WAITING) {
