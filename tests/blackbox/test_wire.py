@@ -400,3 +400,54 @@ def test_a_head_that_comes_byte_by_byte_is_one_request(stand):
     assert [m.status for m in messages] == [200]
     requests, partial = stand.after()
     assert [r.target for r in requests] == ["/slow"] and not partial
+
+
+@pytest.mark.parametrize("head, fields, closes", [
+    ("HTTP/1.1", "", False), ("HTTP/1.1", "Connection: close\r\n", True),
+    ("HTTP/1.1", "Connection: x, CLOSE\r\n", True), ("HTTP/1.0", "", True),
+    ("HTTP/1.0", "Connection: keep-alive\r\n", False),
+    ("HTTP/1.0", "Connection: keep-alive, close\r\n", True)])
+def test_the_connection_persists_as_it_was_said(stand, head, fields, closes):
+    """9112 9.3"""
+    path = f"/persist-{next(NUMBERS)}"
+    with socket.create_connection(("127.0.0.1", stand.proxy.port), timeout=PATIENCE) as client:
+        client.sendall(f"GET {path} {head}\r\nHost: a\r\n{fields}\r\n".encode())
+        (message,), ended = stand.listen(client, 2 if closes else 1, ["GET", "GET"])
+        assert message.status == 200 and ended == closes, f"{message} {ended}"
+        said = message.tokens("Connection")
+        assert said == (["close"] if closes else [] if head == "HTTP/1.1" else ["keep-alive"])
+    requests, partial = stand.after()
+    assert [r.target for r in requests] == [path] and not partial
+
+
+def test_a_refusal_instead_of_100_leaves_no_request_behind(stand):
+    """9110 10.1.1: the final answer comes before the body; what follows is body or nothing."""
+    path = f"/no-continue-{next(NUMBERS)}"
+    stand.recorder.script(path, Script(b"HTTP/1.1 401 Unauthorized\r\nContent-Length: 0\r\n\r\n",
+                                       early=True, poison=True))
+    hidden = b"GET /smuggled HTTP/1.1\r\nHost: b\r\n\r\n"
+    head = (f"POST {path} HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\n"
+            f"Content-Length: {len(hidden)}\r\n\r\n").encode()
+    with socket.create_connection(("127.0.0.1", stand.proxy.port), timeout=PATIENCE) as client:
+        client.sendall(head)
+        messages, ended = stand.listen(client, 1, ["POST"])
+        assert [m.status for m in messages if m.status != 100] == [401], f"{messages}"
+        if not ended:
+            try:
+                client.sendall(hidden)
+            except ConnectionError:
+                pass
+            time.sleep(0.1)
+    requests, _ = stand.after()
+    assert [r.target for r in requests] == [path], f"{requests}"
+
+
+def test_a_1_0_client_is_told_the_end_by_the_close(stand):
+    """9112 6.3: no length upstream and no chunks for 1.0, so keep-alive cannot be kept."""
+    path = f"/until-close-{next(NUMBERS)}"
+    stand.recorder.script(path, Script(b"HTTP/1.1 200 OK\r\n\r\nhello", close=True))
+    request = f"GET {path} HTTP/1.0\r\nHost: a\r\nConnection: keep-alive\r\n\r\n"
+    (message,), ended = stand.talk([request.encode()], 2, ["GET", "GET"])
+    assert message.body == b"hello" and ended and message.until_close
+    assert message.tokens("Connection") == ["close"]
+    stand.after()

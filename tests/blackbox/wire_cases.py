@@ -617,6 +617,41 @@ answer("9110 15.2.2: 101 that nobody asked for",
        "bad", close=True)
 answer("9110 15.2: 103 and then nothing", "HTTP/1.1 103 Early Hints\r\n\r\n", "bad", close=True)
 
+section("larger bodies")
+BIG = bytes(range(256)) * 2048
+forwarded("9110 8.6: 512 KiB by length",
+          [latin(post(f"Content-Length: {len(BIG)}\r\n")) + BIG], body=BIG)
+forwarded("9112 7.1: 512 KiB in one chunk",
+          [latin(post("Transfer-Encoding: chunked\r\n")) + b"%x\r\n" % len(BIG) + BIG
+           + b"\r\n0\r\n\r\n"], body=BIG)
+forwarded("9112 7.1: 4096 chunks of one byte",
+          [latin(post("Transfer-Encoding: chunked\r\n")) + b"1\r\nx\r\n" * 4096 + b"0\r\n\r\n"],
+          body=b"x" * 4096)
+answer("9110 8.6: 512 KiB by length",
+       [latin(ok(f"Content-Length: {len(BIG)}\r\n")) + BIG], "passed", body=BIG)
+answer("9112 6.3: 512 KiB until close", [latin(ok("")) + BIG], "passed", close=True, body=BIG)
+answer("9112 6.3: 512 KiB until close, 1.0 client", [latin(ok("")) + BIG], "passed", close=True,
+       version="1.0", body=BIG)
+answer("9112 7.1: 512 KiB in one chunk",
+       [latin(ok("Transfer-Encoding: chunked\r\n")) + b"%x\r\n" % len(BIG) + BIG
+        + b"\r\n0\r\n\r\n"], "passed", body=BIG)
+answer("9112 7.1: 4096 chunks of one byte",
+       [latin(ok("Transfer-Encoding: chunked\r\n")) + b"1\r\nx\r\n" * 4096 + b"0\r\n\r\n"],
+       "passed", body=b"x" * 4096)
+answer("9112 7.1: 512 KiB in chunks to a 1.0 client",
+       [latin(ok("Transfer-Encoding: chunked\r\n"))
+        + b"".join(b"2000\r\n" + BIG[i:i + 8192] + b"\r\n" for i in range(0, len(BIG), 8192))
+        + b"0\r\n\r\n"], "passed", version="1.0", body=BIG)
+answer("9112 8: a large body cut short", [latin(ok(f"Content-Length: {len(BIG) + 1}\r\n")) + BIG],
+       "cut", close=True)
+answer("9112 8: a large chunk cut short",
+       [latin(ok("Transfer-Encoding: chunked\r\n")) + b"%x\r\n" % (len(BIG) + 1) + BIG],
+       "cut", close=True)
+answer("9112 2.2: a head byte by byte", list(HELLO[:40]) + [HELLO[40:]], "passed", body=b"hello")
+answer("9112 7.1: a size line cut in two",
+       [ok("Transfer-Encoding: chunked\r\n", "1"), "0\r", "\n0123456789abcdef\r", "\n0\r\n\r", "\n"],
+       "passed", body=b"0123456789abcdef")
+
 for table in (REQUESTS, RESPONSES):
     seen = {}
     for case in table:
