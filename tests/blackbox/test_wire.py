@@ -7,6 +7,7 @@ the next client gets its own answer.
 
 import itertools
 import os
+import random
 import socket
 import time
 
@@ -38,13 +39,13 @@ class Stand:
         self.proxy.end()
         self.recorder.end()
 
-    def talk(self, steps, finals, methods=("GET",)):
+    def talk(self, steps, finals, methods=("GET",), pause=PAUSE):
         """Sends the steps and reads until so many final answers or the end: (messages, ended)."""
         with socket.create_connection(("127.0.0.1", self.proxy.port), timeout=PATIENCE) as client:
             client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             for index, step in enumerate(steps):
                 if index > 0:
-                    time.sleep(PAUSE)
+                    time.sleep(pause)
                 try:
                     client.sendall(step)
                 except ConnectionError:
@@ -451,3 +452,70 @@ def test_a_1_0_client_is_told_the_end_by_the_close(stand):
     assert message.body == b"hello" and ended and message.until_close
     assert message.tokens("Connection") == ["close"]
     stand.after()
+
+
+# ---- the same bytes, cut at random ----
+
+def cut(data, dice):
+    """The bytes in two to six pieces, cut anywhere."""
+    places = sorted(dice.sample(range(1, len(data)), dice.randint(1, 5)))
+    return [data[a:b] for a, b in zip([0, *places], [*places, len(data)])]
+
+
+INTERIM = b"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n"
+ANSWERS = [
+    (b"HTTP/1.1 200 OK\r\nContent-Length: 11\r\nA: b\r\n\r\nhello world", False, b"hello world"),
+    (INTERIM + b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello", False, b"hello"),
+    (INTERIM * 2 + b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5;a=b\r\nhello\r\n"
+     b"a\r\n0123456789\r\n0\r\nX: y\r\n\r\n", False, b"hello0123456789"),
+    (b"HTTP/1.1 200 OK\r\nA: b\r\n\r\nuntil the end", True, b"until the end"),
+    (b"HTTP/1.0 200\r\n\r\nuntil the end", True, b"until the end"),
+    (b"HTTP/1.1 204 No Content\r\nA: b\r\n\r\n", False, b""),
+]
+
+
+@pytest.mark.parametrize("seed", range(48))
+def test_an_answer_cut_anywhere_arrives_whole(stand, seed):
+    """9112 2.2: where packets end means nothing."""
+    dice = random.Random(seed)
+    data, close, body = ANSWERS[seed % len(ANSWERS)]
+    version = dice.choice(("1.1", "1.1", "1.0"))
+    path = f"/cut-{next(NUMBERS)}"
+    stand.recorder.script(path, Script(*cut(data, dice), close=close, pause=0.004))
+    messages, _ = stand.talk([f"GET {path} HTTP/{version}\r\nHost: a\r\n\r\n".encode()], 1)
+    interim = [m.status for m in messages if m.status < 200]
+    assert interim == [103] * (data.count(b" 103 ") if version == "1.1" else 0), f"{messages}"
+    assert messages[-1].body == body and messages[-1].complete, f"{messages}"
+    requests, partial = stand.after()
+    assert [r.target for r in requests] == [path] and not partial
+
+
+@pytest.mark.parametrize("seed", range(48))
+def test_requests_cut_anywhere_arrive_whole_and_in_order(stand, seed):
+    """9112 9.3.2: where packets end means nothing."""
+    dice = random.Random(1000 + seed)
+    kinds = [dice.choice(("plain", "length", "chunked", "head")) for _ in range(dice.randint(1, 5))]
+    data, expected = b"", []
+    for kind in kinds:
+        path = f"/cut-{next(NUMBERS)}"
+        body = bytes(dice.choice(b"\r\n0aG ") for _ in range(dice.randint(1, 40)))
+        method = {"plain": "GET", "head": "HEAD"}.get(kind, "POST")
+        head = f"{method} {path} HTTP/1.1\r\nHost: a\r\n"
+        if kind == "length":
+            data += f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body
+        elif kind == "chunked":
+            half = len(body) // 2
+            data += f"{head}Transfer-Encoding: chunked\r\n\r\n".encode()
+            for part in (body[:half], body[half:]):
+                data += b"%x;a\r\n%b\r\n" % (len(part), part) if part else b""
+            data += b"0\r\n\r\n"
+        else:
+            data, body = data + head.encode() + b"\r\n", b""
+        expected.append((method, path, body))
+    methods = [method for method, _, _ in expected]
+    messages, _ = stand.talk(cut(data, dice), len(expected), methods, pause=0.004)
+    requests, partial = stand.after()
+    assert [(r.method, r.target, r.body) for r in requests] == expected and not partial
+    for (method, path, _), message in zip(expected, messages):
+        assert message.status == 200
+        assert message.body == (b"" if method == "HEAD" else f"{method} {path}".encode())

@@ -6,6 +6,7 @@ names method and target.  What is not strictly valid HTTP is recorded as a viola
 
 import socket
 import threading
+import time
 
 from . import strict
 
@@ -17,9 +18,10 @@ class Script:
     `early`: answer when the head is there.  `tunnel`: what then comes is sent back as it is.
     """
 
-    def __init__(self, *pieces, close=False, poison=False, early=False, tunnel=False):
+    def __init__(self, *pieces, close=False, poison=False, early=False, tunnel=False,
+                 pause=0.02):
         self.pieces, self.close, self.poison = pieces, close, poison
-        self.early, self.tunnel = early, tunnel
+        self.early, self.tunnel, self.pause = early, tunnel, pause
         self.sent = threading.Event()  # all pieces were sent at least once
 
 
@@ -168,7 +170,7 @@ class Recorder:
         """Sends the pieces; True if the connection is to be closed."""
         for index, piece in enumerate(script.pieces):
             if index > 0:
-                threading.Event().wait(0.02)
+                time.sleep(script.pause)
             connection.sendall(piece)
         script.sent.set()
         return script.close
