@@ -14,8 +14,9 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#define BATCH    64u  /* connections accepted in one turn from one socket */
-#define PAUSE_MS 100u /* after a descriptor could not be had */
+#define BATCH        64u  /* connections accepted in one turn from one socket */
+#define EMPTY_ROUNDS 16u  /* batches taken from a queue that is about to be left */
+#define PAUSE_MS     100u /* after a descriptor could not be had */
 
 struct entry {
     struct event event;
@@ -185,6 +186,16 @@ void xf_acceptor_remove_all(struct xf_acceptor *acceptor)
 {
     for (unsigned slot = 0; slot < acceptor->slots; slot++) {
         want(acceptor, slot, false);
+    }
+}
+
+void xf_acceptor_empty_queues(struct xf_acceptor *acceptor)
+{
+    for (unsigned i = 0; i < acceptor->slots * acceptor->listeners; i++) {
+        struct entry *entry = &acceptor->entries[i];
+        for (unsigned round = 0; round < EMPTY_ROUNDS && entry->added; round++) {
+            on_connection(entry->fd, EV_READ, entry);
+        }
     }
 }
 

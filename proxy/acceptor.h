@@ -23,6 +23,8 @@ void xf_acceptor_destroy(struct xf_acceptor *acceptor); /* accepts NULL */
 void xf_acceptor_add(struct xf_acceptor *acceptor, uint64_t slot);
 void xf_acceptor_remove(struct xf_acceptor *acceptor, uint64_t slot);
 void xf_acceptor_remove_all(struct xf_acceptor *acceptor);
+/* Accepts what waits now on the sets in the loop, so that nobody let in by the kernel is lost. */
+void xf_acceptor_empty_queues(struct xf_acceptor *acceptor);
 /* Takes every set out and closes every listening socket. */
 void xf_acceptor_close_all(struct xf_acceptor *acceptor);
 

@@ -358,13 +358,21 @@ void xf_client_expired(struct xf_client *client, enum xf_deadline_kind kind)
     }
 }
 
+/* A request that has arrived and was not read yet: its event comes in this turn or the next. */
+static bool has_request(const struct xf_client *client)
+{
+    char byte;
+    return recv(xf_conn_fd(&client->conn), &byte, 1, MSG_PEEK | MSG_DONTWAIT) > 0;
+}
+
 void xf_client_close_idle(struct xf_engine *engine)
 {
     struct xf_list *link = engine->clients.next;
     while (link != &engine->clients) {
         struct xf_client *client = XF_CONTAINER_OF(link, struct xf_client, link);
         link = link->next;
-        if (client->exchange == NULL && client->in == NULL && !client->lingering) {
+        if (client->exchange == NULL && client->in == NULL && !client->lingering &&
+            !has_request(client)) {
             xf_client_close(client);
         }
     }

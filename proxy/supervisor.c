@@ -235,6 +235,18 @@ static void run(struct xf_supervisor *supervisor, struct pollfd *polled)
 
 /* ---- end ---- */
 
+/* What the children said and the logger did not get to: why one refused to run, for instance. */
+static void tell_last_words(const struct xf_supervisor *supervisor)
+{
+    char bytes[4096];
+    ssize_t length;
+    while (supervisor->messages[0] >= 0 &&
+           (length = read(supervisor->messages[0], bytes, sizeof(bytes))) > 0) {
+        ssize_t written = write(STDERR_FILENO, bytes, (size_t) length);
+        (void) written; /* there is nobody left to tell */
+    }
+}
+
 /* Nothing may outlive us: what still runs here had its time. */
 static void kill_children(struct xf_supervisor *supervisor)
 {
@@ -251,6 +263,7 @@ static void kill_children(struct xf_supervisor *supervisor)
     xf_supervisor_release_reload(supervisor);
     while (waitpid(-1, NULL, 0) > 0) {
     }
+    tell_last_words(supervisor);
     for (unsigned i = 0; i < supervisor->editions_count; i++) {
         for (unsigned w = 0; w < supervisor->editions[i]->workers; w++) {
             supervisor->editions[i]->slot[w].pid = 0;

@@ -109,7 +109,9 @@ static void on_tick(evutil_socket_t fd, short what, void *arg)
 static void retire(struct worker *worker, uint64_t end_ms)
 {
     worker->engine->retiring = true;
+    xf_acceptor_empty_queues(worker->acceptor); /* who is let in already is served */
     xf_acceptor_remove_all(worker->acceptor);
+    atomic_store_explicit(&worker->engine->stats->accepting, 0, memory_order_release);
     if (end_ms != 0 && (worker->end_ms == 0 || end_ms < worker->end_ms)) {
         worker->end_ms = end_ms;
     }

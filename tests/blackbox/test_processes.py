@@ -412,3 +412,23 @@ def test_no_process_works_when_there_is_no_work(proxy):
     time.sleep(2.0)
     for pid in pids:
         assert processes.cpu_seconds(pid) - before[pid] < 0.4, processes.look(pid)
+
+
+def test_sigterm_answers_every_request_that_had_arrived(proxy):
+    """Requests on idle connections and on connections that nobody accepted yet."""
+    victim = proxy.workers()
+    for worker in victim:
+        os.kill(worker.pid, signal.SIGSTOP)
+    waiting = []
+    for _ in range(20):
+        connection = Raw(proxy.port)
+        connection.send(b"GET / HTTP/1.1\r\nHost: t\r\n\r\n")
+        waiting.append(connection)
+    proxy.signal(signal.SIGTERM)
+    time.sleep(0.1)
+    for worker in victim:
+        os.kill(worker.pid, signal.SIGCONT)
+    for connection in waiting:
+        assert connection.read().status == 200
+        connection.close()
+    assert proxy.process.wait(5) == 0
