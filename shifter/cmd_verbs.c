@@ -15,7 +15,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define CHANGE (XF_CLI_REACH | XF_CLI_CHANGE)
+#define CHANGE   (XF_CLI_REACH | XF_CLI_CHANGE)
+#define GATES_MS 330000 /* `start` answers when the plan's gates have */
 
 /* Parses, finds the service and, where the verb is about the present step, pins it. */
 static int begin(int argc, char **argv, unsigned groups, int positionals_min, int positionals_max,
@@ -257,8 +258,8 @@ int xf_cmd_start(int argc, char **argv)
         return result;
     }
     int64_t wait_ms = cli.timeout_ms;
-    if (cli.wait) { /* --timeout bounds the waiting, not the start */
-        cli.timeout_ms = -1;
+    if (cli.wait || cli.timeout_ms < 0) { /* with --wait, --timeout bounds the waiting */
+        cli.timeout_ms = GATES_MS;
     }
     json_t *reply = NULL;
     result = xf_cli_change(&cli, "start", arguments, &reply);

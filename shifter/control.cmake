@@ -23,6 +23,7 @@ target_sources(xf_shifter PRIVATE
     schedule.c
     tenure.c
     tenure_command.c
+    tenure_gates.c
     tenure_judge.c
     tenure_signal.c
     tenure_view.c

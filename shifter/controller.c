@@ -9,6 +9,7 @@
 #include "shifter/bus.h"
 #include "shifter/bus_message.h"
 #include "shifter/cutover.h"
+#include "shifter/gate_runner.h"
 #include "shifter/roster.h"
 #include "shifter/signal.h"
 #include "shifter/store.h"
@@ -22,7 +23,8 @@
 #include <sys/prctl.h>
 #include <unistd.h>
 
-#define TICK_US 50000
+#define TICK_US  50000
+#define GATES_MS 300000 /* all gates of one command together */
 
 struct delivery { /* of one service's signal */
     struct controller *controller;
@@ -30,6 +32,11 @@ struct delivery { /* of one service's signal */
     struct xf_signal *signal;
     unsigned sequence;
     bool waiting; /* an attempt waits for the answer of the check */
+};
+
+struct gating { /* of one service's command that waits for its gates */
+    struct xf_tenure *tenure;
+    struct xf_gate_runner *runner;
 };
 
 struct controller {
@@ -44,6 +51,7 @@ struct controller {
     char holder[XF_UUID_TEXT_BYTES];
     struct xf_tenure *tenures[XF_SERVICES_MAX];
     struct delivery deliveries[XF_SERVICES_MAX];
+    struct gating gatings[XF_SERVICES_MAX];
     unsigned tenures_count;
     struct xf_log_limit odd_messages;
 };
@@ -193,6 +201,59 @@ static void signal_delivered(void *context)
 {
     struct delivery *delivery = context;
     xf_tenure_delivered(delivery->tenure, delivery->sequence);
+}
+
+/* ---- gates ---- */
+
+static void gates_ended(void *context, const json_t *result)
+{
+    struct gating *gating = context;
+    size_t i;
+    json_t *check;
+    json_array_foreach(json_object_get(result, "checks"), i, check)
+    {
+        char quoted[XF_LOG_QUOTE_BYTES];
+        const char *gate = json_string_value(json_object_get(check, "gate"));
+        const char *name = json_string_value(json_object_get(check, "check"));
+        const char *text = json_string_value(json_object_get(check, "message"));
+        xf_log(XF_LOG_NOTICE, "gate.check", "service=%s gate=%s check=%s passed=%s text=%s",
+               xf_tenure_service(gating->tenure), gate != NULL ? gate : "?",
+               name != NULL ? name : "?",
+               json_is_true(json_object_get(check, "passed")) ? "yes" : "no",
+               xf_log_quote(text != NULL ? text : "", quoted));
+    }
+    xf_gate_runner_destroy(gating->runner);
+    gating->runner = NULL;
+    xf_tenure_gates_done(gating->tenure, result);
+}
+
+static void run_gates(void *context, const char *service, const char *gates_json, const char *from,
+                      const char *to, bool finalize)
+{
+    struct controller *controller = context;
+    struct gating *gating = NULL;
+    for (unsigned i = 0; i < controller->tenures_count; i++) {
+        if (strcmp(xf_tenure_service(controller->tenures[i]), service) == 0) {
+            gating = &controller->gatings[i];
+        }
+    }
+    struct xf_gate_context gate_context = {.config = controller->config,
+                                           .from = from,
+                                           .to = to,
+                                           .phase = finalize ? XF_GATE_BEFORE_FINALIZE
+                                                             : XF_GATE_BEFORE_START};
+    struct xf_error err;
+    XF_ASSERT(gating != NULL);
+    XF_ASSERT(gating->runner == NULL);
+    if (xf_gate_runner_start(controller->loop, gates_json, &gate_context, GATES_MS, gates_ended,
+                             gating, &gating->runner, &err) != 0) {
+        struct xf_checks checks = {0};
+        xf_checks_add(&checks, "gates", "run", false, XF_SEVERITY_ERROR, "%s", err.message);
+        json_t *result = xf_checks_json(&checks);
+        xf_checks_release(&checks);
+        xf_tenure_gates_done(gating->tenure, result);
+        json_decref(result);
+    }
 }
 
 static void deliver(void *context, const char *service, const struct xf_signal_record *record,
@@ -352,6 +413,7 @@ static int make_tenures(struct controller *controller, struct xf_error *err)
                                     .note = note,
                                     .deliver = deliver,
                                     .checked = signal_checked,
+                                    .gates = run_gates,
                                     .in_use_by = in_use_by,
                                     .signalled_by = signalled_by,
                                     .context = controller};
@@ -374,6 +436,7 @@ static int make_tenures(struct controller *controller, struct xf_error *err)
         controller->tenures[slot] = tenure;
         controller->deliveries[slot] =
             (struct delivery){.controller = controller, .tenure = tenure};
+        controller->gatings[slot].tenure = tenure;
     }
     return 0;
 }
@@ -410,6 +473,8 @@ static void release(struct controller *controller)
     for (unsigned i = 0; i < controller->tenures_count; i++) {
         xf_signal_destroy(controller->deliveries[i].signal);
         controller->deliveries[i].signal = NULL;
+        xf_gate_runner_destroy(controller->gatings[i].runner);
+        controller->gatings[i].runner = NULL;
     }
     if (controller->store != NULL) {
         xf_store_close(controller->store);

@@ -82,6 +82,7 @@ void xf_tenure_destroy(struct xf_tenure *tenure)
         xf_message_command_release(command);
         free(command);
     }
+    xf_tenure_gates_drop(tenure);
     if (tenure->write.for_command) {
         xf_message_command_release(&tenure->write.command);
     }

@@ -40,6 +40,10 @@ struct xf_tenure_calls {
     void (*deliver)(void *context, const char *service, const struct xf_signal_record *record,
                     const struct xf_plan *plan);
     void (*checked)(void *context, const char *service, bool stands);
+    /* Run these gates (a plan's list as JSON) and tell xf_tenure_gates_done; `finalize`: they stand
+     * before finalize, else before the start. */
+    void (*gates)(void *context, const char *service, const char *gates_json, const char *from,
+                  const char *to, bool finalize);
     /* Another service whose route names `cluster`; NULL: none. */
     const char *(*in_use_by)(void *context, const char *service, const char *cluster);
     /* A service (this one or another) that has signalled `cluster` and is not finalized. */
@@ -70,6 +74,8 @@ void xf_tenure_samples(struct xf_tenure *tenure, const struct xf_message_samples
 void xf_tenure_signal_check(struct xf_tenure *tenure);
 /* Every receiver took `sequence`. */
 void xf_tenure_delivered(struct xf_tenure *tenure, unsigned sequence);
+/* What the gates found: {passed, checks}, borrowed. */
+void xf_tenure_gates_done(struct xf_tenure *tenure, const json_t *result);
 /* The document as stored, or NULL while it is not known; valid until the next call. */
 const struct xf_document *xf_tenure_document(const struct xf_tenure *tenure);
 bool xf_tenure_leads(const struct xf_tenure *tenure);

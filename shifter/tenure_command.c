@@ -154,10 +154,10 @@ static bool bring_plan(struct xf_tenure *tenure, const struct xf_message_command
         xf_plan_destroy(*ret);
         *ret = NULL;
     }
-    if (*ret != NULL &&
-        ((*ret)->before_start_json != NULL || (*ret)->before_finalize_json != NULL)) {
+    if (*ret != NULL && (*ret)->before_finalize_json != NULL &&
+        (*ret)->finalize_when == XF_FINALIZE_AUTO) {
         xf_problems_add(&problems, 0, 0, false,
-                        "gates are not yet supported in a cutover; `preflight` runs them");
+                        "gates.before_finalize with finalize.when: auto is not yet supported");
         xf_plan_destroy(*ret);
         *ret = NULL;
     }
@@ -188,6 +188,10 @@ static void run(struct xf_tenure *tenure, const struct xf_message_command *comma
     if (strcmp(command->verb, "start") == 0 && !bring_plan(tenure, command, &plan)) {
         return;
     }
+    if (xf_tenure_gates_wait(tenure, command, plan)) {
+        xf_plan_destroy(plan);
+        return;
+    }
     xf_tenure_facts(tenure, plan, &facts);
     xf_control_command(tenure->document, &tenure->version, &tenure->progress, command, &plan,
                        &facts, &decision);
@@ -201,10 +205,21 @@ static void run(struct xf_tenure *tenure, const struct xf_message_command *comma
     }
 }
 
+/* The command whose gates have passed is decided as if it came now. */
+static void run_gated(struct xf_tenure *tenure)
+{
+    run(tenure, tenure->gated);
+    xf_tenure_gates_drop(tenure);
+}
+
 /* Runs the first command that waits; those that waited too long for the store are refused. */
 void xf_tenure_commands_tick(struct xf_tenure *tenure)
 {
     int64_t now = xf_tenure_now(tenure);
+    if (tenure->gates_passed && !tenure->write.on && xf_tenure_leads(tenure) &&
+        xf_tenure_store_ok(tenure)) {
+        run_gated(tenure);
+    }
     while (tenure->commands_count > 0 && !tenure->write.on) {
         unsigned slot = tenure->commands_first;
         struct xf_message_command *command = tenure->commands[slot];

@@ -75,6 +75,9 @@ struct xf_tenure {
     struct xf_waiter waiters[XF_WAITERS_MAX];
     unsigned waiters_count;
 
+    struct xf_message_command *gated; /* waits for its gates; NULL: none */
+    bool gates_passed;
+
     struct xf_progress progress;
     int64_t checkpoint_ms;
     uint64_t kept_members, keeping_members; /* the roster's version that the checkpoint has */
@@ -134,6 +137,11 @@ void xf_tenure_wait_for(struct xf_tenure *tenure, const struct xf_message_comman
 void xf_tenure_answer(struct xf_tenure *tenure, const char *request, int exit_code,
                       const char *message);
 void xf_tenure_commands_drop(struct xf_tenure *tenure, int exit_code, const char *why);
+
+/* tenure_gates.c.  True: `command` was answered, or waits for its gates. */
+bool xf_tenure_gates_wait(struct xf_tenure *tenure, const struct xf_message_command *command,
+                          const struct xf_plan *plan);
+void xf_tenure_gates_drop(struct xf_tenure *tenure);
 
 /* tenure_view.c: `status`, `why`, `history`, `signal`; false: it is none of these. */
 bool xf_tenure_question(struct xf_tenure *tenure, const struct xf_message_command *command);

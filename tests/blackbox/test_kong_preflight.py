@@ -2,18 +2,16 @@
 fail do, by name."""
 
 import json
-import os
 import subprocess
 import time
 from pathlib import Path
 
 import pytest
 
+from harness.crossfade import binary
 from kong_world import Node, Postgres, died_after_core, fresh, half_way_to_3_0, two_hops_unfinished
 
-BINARY = os.environ.get(
-    "CROSSFADE_BIN", str(Path(__file__).resolve().parents[2] / "build/release/crossfade")
-)
+BINARY = str(binary())
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,108 @@
+/*
+ * tenure_gates.c -- `start` and `finalize` wait for their plan's gates (DESIGN.md section 13).
+ *
+ *     command --gates begin--> waiting --passed--> decided as any command
+ *                                 '-----failed--> exit 1, state as before
+ *
+ * One command waits at a time; the gates themselves run elsewhere (gate_runner.h) and never hold
+ * the loop.  Every other verb goes on meanwhile.
+ */
+#include "shifter/tenure_parts.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* The gates that `command` must pass first, or NULL. */
+static const char *gates_of(const struct xf_tenure *tenure,
+                            const struct xf_message_command *command, const struct xf_plan *plan)
+{
+    const struct xf_document *document = tenure->document;
+    if (strcmp(command->verb, "start") == 0) {
+        return plan != NULL && !xf_cutover_runs(document->state) ? plan->before_start_json : NULL;
+    }
+    bool finalizes = strcmp(command->verb, "finalize") == 0 && document->plan != NULL &&
+                     document->state == XF_CUTOVER_SAFE;
+    return finalizes ? document->plan->before_finalize_json : NULL;
+}
+
+bool xf_tenure_gates_wait(struct xf_tenure *tenure, const struct xf_message_command *command,
+                          const struct xf_plan *plan)
+{
+    const char *gates = gates_of(tenure, command, plan);
+    if (gates == NULL || (tenure->gated != NULL && tenure->gates_passed)) {
+        return false;
+    }
+    if (tenure->gated != NULL && strcmp(tenure->gated->request, command->request) == 0) {
+        return true; /* sent again while it waits: the answer will come */
+    }
+    if (tenure->gated != NULL) {
+        xf_tenure_answer(tenure, command->request, 4,
+                         "the gates of another command are being checked; try again");
+        return true;
+    }
+    struct xf_message_command *kept = malloc(sizeof(*kept));
+    if (kept == NULL) {
+        xf_tenure_answer(tenure, command->request, 1, "out of memory");
+        return true;
+    }
+    *kept = *command;
+    kept->arguments = json_incref(command->arguments);
+    tenure->gated = kept;
+    tenure->gates_passed = false;
+    bool start = strcmp(command->verb, "start") == 0;
+    const struct xf_document *document = tenure->document;
+    tenure->calls.gates(tenure->calls.context, tenure->service->name, gates,
+                        start ? document->live : document->from, start ? plan->to : document->to,
+                        !start);
+    return true;
+}
+
+void xf_tenure_gates_drop(struct xf_tenure *tenure)
+{
+    if (tenure->gated != NULL) {
+        xf_message_command_release(tenure->gated);
+        free(tenure->gated);
+        tenure->gated = NULL;
+    }
+    tenure->gates_passed = false;
+}
+
+/* The checks that failed, in words. */
+static void describe_failures(const json_t *result, char out[XF_SENTENCE_BYTES])
+{
+    size_t i;
+    json_t *check;
+    size_t length = (size_t) snprintf(out, XF_SENTENCE_BYTES, "refused by its gates:");
+    json_array_foreach(json_object_get(result, "checks"), i, check)
+    {
+        const char *severity = json_string_value(json_object_get(check, "severity"));
+        const char *name = json_string_value(json_object_get(check, "check"));
+        const char *message = json_string_value(json_object_get(check, "message"));
+        bool failed = !json_is_true(json_object_get(check, "passed")) && severity != NULL &&
+                      strcmp(severity, "error") == 0;
+        if (failed && length < XF_SENTENCE_BYTES - 1) {
+            int more = snprintf(out + length, XF_SENTENCE_BYTES - length, "\n  %.48s: %.160s",
+                                name != NULL ? name : "?", message != NULL ? message : "");
+            length += more > 0 ? (size_t) more : 0;
+        }
+    }
+}
+
+void xf_tenure_gates_done(struct xf_tenure *tenure, const json_t *result)
+{
+    XF_ASSERT(tenure->magic == XF_TENURE_MAGIC);
+    if (tenure->gated == NULL) {
+        return;
+    }
+    if (json_is_true(json_object_get(result, "passed"))) {
+        xf_tenure_note(tenure, "gates.passed", tenure->gated->verb);
+        tenure->gates_passed = true; /* decided in the next tick, before other commands */
+        return;
+    }
+    char message[XF_SENTENCE_BYTES];
+    describe_failures(result, message);
+    xf_tenure_note(tenure, "gates.failed", message);
+    xf_tenure_answer(tenure, tenure->gated->request, 1, message);
+    xf_tenure_gates_drop(tenure);
+}
