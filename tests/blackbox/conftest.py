@@ -15,7 +15,7 @@ from harness.crossfade import Crossfade, binary  # noqa: E402
 from harness.upstream import Nginx, Upstream  # noqa: E402
 
 SANITIZER = re.compile(r"ERROR: (Address|Leak|Undefined)\w*Sanitizer|runtime error: |"
-                       r"event=assertion\.failed")
+                       r"event=assertion\.failed|ERROR: Can't open file")
 
 
 def pytest_sessionstart():
