@@ -56,10 +56,28 @@ static void expect_bytes(struct xf_admin_connection *connection)
     event_add(connection->readable, &(struct timeval){.tv_sec = READ_SECONDS});
 }
 
+/* The client that has been there longest without a whole request goes, so that slow ones cannot
+ * keep others out. */
+static void make_room(struct xf_admin *admin, bool local)
+{
+    for (struct xf_list *node = admin->connections.next; node != &admin->connections;
+         node = node->next) {
+        struct xf_admin_connection *connection =
+            XF_CONTAINER_OF(node, struct xf_admin_connection, node);
+        if (connection->local == local && connection->phase == XF_ADMIN_READING) {
+            xf_admin_connection_close(connection);
+            return;
+        }
+    }
+}
+
 void xf_admin_connection_open(struct xf_admin *admin, int fd, bool local, uid_t uid)
 {
     unsigned *count = local ? &admin->connections_count : &admin->tcp_count;
     struct xf_admin_connection *connection = NULL;
+    if (*count >= (local ? XF_ADMIN_CONNECTIONS_MAX : XF_ADMIN_TCP_MAX)) {
+        make_room(admin, local);
+    }
     if (*count < (local ? XF_ADMIN_CONNECTIONS_MAX : XF_ADMIN_TCP_MAX)) {
         connection = calloc(1, sizeof(*connection));
     }
