@@ -35,6 +35,9 @@ int xf_supervisor_begin_edition(struct xf_supervisor *supervisor, struct xf_conf
     }
     supervisor->last_edition++;
     supervisor->editions[supervisor->editions_count++] = edition;
+    if (supervisor->editions_count == XF_INFORCE_EDITIONS_MAX) { /* room for the next */
+        supervisor->editions[0]->deadline_ms = xf_supervisor_now(supervisor);
+    }
     xf_log(XF_LOG_INFO, "edition.started", "edition=%llu workers=%u digest=%s",
            (unsigned long long) edition->number, edition->workers, config->digest);
     return 0;
