@@ -5,6 +5,7 @@ target_sources(xf_shifter PRIVATE
     cmd_kong.c
     cmd_preflight.c
     cmd_replay.c
+    cmd_server.c
     cmd_show.c
     cmd_verbs.c
     cmd_wait.c

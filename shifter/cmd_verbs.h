@@ -23,6 +23,9 @@ int xf_cmd_status(int argc, char **argv);
 int xf_cmd_why(int argc, char **argv);
 int xf_cmd_history(int argc, char **argv);
 
+/* cmd_server.c */
+int xf_cmd_server(int argc, char **argv);
+
 /* cmd_watch.c */
 int xf_cmd_watch(int argc, char **argv);
 

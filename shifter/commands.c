@@ -81,6 +81,11 @@ const struct xf_command xf_commands[] = {
      "Holds that end by themselves are waited through, and so is a daemon that "
      "restarts.\n" REACH_DETAILS,
      xf_cmd_wait},
+    {"server", "list | drain|ready CLUSTER ADDRESS | weight CLUSTER ADDRESS 1..1000",
+     "this host's servers, and orders for one of them",
+     "`drain` sends it no new request, `ready` ends that; an order holds on this host "
+     "only.\n" REACH_DETAILS,
+     xf_cmd_server},
     {"kong", "path FROM TO [--topology traditional|hybrid|dbless]",
      "Kong's upgrade path between two versions", NULL, xf_cmd_kong},
     {"preflight", "PLAN [--only NAME,...] [-c FILE] [-o json]",

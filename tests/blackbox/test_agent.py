@@ -87,6 +87,27 @@ def test_a_server_that_stops_answering_is_named_and_comes_back(crossfade, upstre
                       "the server is up again")
 
 
+def test_an_operator_takes_one_server_out_and_back(crossfade, upstream):
+    first, second = upstream("one"), upstream("two")
+    proxy = crossfade({"web-v1": [first.address, second.address]})
+    proxy.cli("server", "drain", "web-v1", second.address, check=0)
+    before = len(second.log_entries())
+    for _ in range(40):
+        assert request(proxy.port, "/").status == 200
+    assert len(second.log_entries()) == before
+    assert "drained by an operator" in proxy.cli("server", "list", check=0).out
+    proxy.reload()
+    proxy.wait_status(lambda status: "edition=2" in proxy.log and [
+        server["reason"] for server in status["clusters"]["web-v1"]["servers"]] ==
+        [None, "drained by an operator"], 20, "the order holds over a reload")
+    proxy.cli("server", "ready", "web-v1", second.address, check=0)
+    for _ in range(40):
+        assert request(proxy.port, "/").status == 200
+    assert len(second.log_entries()) > before
+    assert proxy.cli("server", "drain", "web-v1", "10.9.9.9:1").code == 2
+    assert proxy.cli("server", "weight", "web-v1", second.address, "0").code == 2
+
+
 def serve_without_a_store(proxy):
     """`crossfade proxy` on the same state directory: nobody leads, nobody has the store."""
     proxy.process = processes.Started([binary(), "proxy", "-c", proxy.config_path],
