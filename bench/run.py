@@ -6,7 +6,7 @@ The figure to trust is CPU microseconds per request: scheduled time of all of a 
 (/proc/PID/task/*/schedstat) over the requests answered in the same window.  Windows are half a
 second and interleaved (A B C A B C), so that a change of the machine's speed meets everybody.
 
-    bench/run.py [--quick] [--only ROW,…] [--json FILE]
+    bench/run.py [--quick] [--realtime] [--only ROW,…] [--json FILE]
 """
 import argparse
 import json
@@ -35,6 +35,7 @@ ROWS = [
     ("new connection", "/128", "new", 64),
 ]
 IDLE = 5000
+PIN = ["taskset", "-c"]  # the CPU follows
 
 
 def free_port():
@@ -94,7 +95,7 @@ class Proxy:
         self.log = log
 
     def start(self, cpu):
-        self.process = subprocess.Popen(["taskset", "-c", str(cpu), *map(str, self.command)],
+        self.process = subprocess.Popen([*PIN, str(cpu), *map(str, self.command)],
                                         stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
                                         stderr=self.log, start_new_session=True)
         wait_for(self.port, self.name)
@@ -158,7 +159,7 @@ def make_proxies(folder, backend):
 
 def window(proxy, row, seconds, cpu):
     _, path, kind, connections = row
-    load = subprocess.Popen(["taskset", "-c", str(cpu), LOAD, "client", str(proxy.port), path, kind,
+    load = subprocess.Popen([*PIN, str(cpu), LOAD, "client", str(proxy.port), path, kind,
                              str(connections), str(seconds)], stdout=subprocess.PIPE, text=True)
     load.stdout.readline()
     before, from_s = cpu_us(proxy.process.pid), time.monotonic()
@@ -172,7 +173,7 @@ def window(proxy, row, seconds, cpu):
 
 def idle_bytes(proxy, count, cpu):
     before = pss_bytes(proxy.process.pid)
-    load = subprocess.Popen(["taskset", "-c", str(cpu), LOAD, "idle", str(proxy.port), str(count)],
+    load = subprocess.Popen([*PIN, str(cpu), LOAD, "idle", str(proxy.port), str(count)],
                             stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     load.stdout.readline()
     time.sleep(0.5)
@@ -226,8 +227,13 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--quick", action="store_true", help="three repetitions, under 3 minutes")
     parser.add_argument("--only", help="rows, by the beginning of their names, with commas")
+    parser.add_argument("--realtime", action="store_true",
+                        help="under SCHED_RR, so that nothing else on the machine counts (root)")
     parser.add_argument("--json", help="write the table there as well")
     arguments = parser.parse_args()
+    if arguments.realtime:
+        PIN[:0] = ["chrt", "-r", "10"]
+        os.sched_setscheduler(0, os.SCHED_RR, os.sched_param(20))  # or it would look too late
     rows = ROWS
     if arguments.only:
         wanted = arguments.only.lower().split(",")

@@ -111,6 +111,8 @@ int xf_acceptor_create(struct xf_engine *engine, const struct xf_worker_start *s
         entries[i].listener = (unsigned) (i % acceptor->listeners);
         if (entries[i].fd >= 0) { /* inherited by what is accepted */
             (void) setsockopt(entries[i].fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+            /* Accepted with its first bytes, or after a second without any. */
+            (void) setsockopt(entries[i].fd, IPPROTO_TCP, TCP_DEFER_ACCEPT, &on, sizeof(on));
         }
         (void) event_assign(&entries[i].event, engine->loop, entries[i].fd, EV_READ | EV_PERSIST,
                             on_connection, &entries[i]);

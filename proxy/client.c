@@ -159,7 +159,8 @@ void xf_client_answer(struct xf_client *client, const struct xf_own_answer *answ
         xf_client_close(client);
         return;
     }
-    ssize_t sent = xf_conn_send(&client->conn, text, (size_t) length);
+    ssize_t sent = answer->close ? xf_conn_send_last(&client->conn, text, (size_t) length)
+                                 : xf_conn_send(&client->conn, text, (size_t) length);
     if (sent < 0) {
         xf_client_close(client);
     } else if (sent < length) { /* a client that has not even taken this much is not waited for */

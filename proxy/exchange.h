@@ -82,13 +82,14 @@ struct xf_exchange {
     struct xf_buffer *request; /* start: the next byte to send; kept for a repetition */
 
     /* The answer. */
-    bool head_sent; /* something of the final answer went to the client */
-    bool persist;   /* the client's connection goes on afterwards */
-    bool rechunk;   /* chunked towards the client */
-    bool reusable;  /* the server's connection may go back to the pool */
-    bool blocked;   /* the client was once slower than the server */
-    bool drained;   /* the last read from the server was short */
-    bool last;      /* the answer's last byte was read */
+    bool head_sent;      /* something of the final answer went to the client */
+    bool persist;        /* the client's connection goes on afterwards */
+    bool ends_with_this; /* what is sent now is the last before the connection's end */
+    bool rechunk;        /* chunked towards the client */
+    bool reusable;       /* the server's connection may go back to the pool */
+    bool blocked;        /* the client was once slower than the server */
+    bool drained;        /* the last read from the server was short */
+    bool last;           /* the answer's last byte was read */
     bool tunnel_counted;
     bool websocket; /* the tunnel carries WebSocket frames */
     bool closing;   /* a drain ends the tunnel at the next place between two frames */

@@ -20,7 +20,8 @@ bool xf_exchange_to_client(struct xf_exchange *exchange, const char *bytes, size
     size_t at = 0;
     exchange->bytes_out += length;
     if (held == NULL && client->conn.writable) {
-        ssize_t sent = xf_conn_send(&client->conn, bytes, length);
+        ssize_t sent = exchange->ends_with_this ? xf_conn_send_last(&client->conn, bytes, length)
+                                                : xf_conn_send(&client->conn, bytes, length);
         if (sent < 0) {
             return false;
         }
@@ -118,6 +119,7 @@ static enum xf_step pass_body(struct xf_exchange *exchange, char *bytes, size_t 
         piece.length += head_length;
         memcpy(piece.data, head, head_length);
     }
+    exchange->ends_with_this = done && !exchange->persist;
     if (piece.length > 0 && !xf_exchange_to_client(exchange, piece.data, piece.length)) {
         xf_exchange_client_lost(exchange);
         return XF_STEP_GONE;

@@ -76,11 +76,11 @@ ssize_t xf_conn_receive(struct xf_conn *conn, void *bytes, size_t size)
     return XF_CONN_ERROR;
 }
 
-ssize_t xf_conn_send(struct xf_conn *conn, const void *bytes, size_t size)
+static ssize_t send_with(struct xf_conn *conn, const void *bytes, size_t size, int flags)
 {
     ssize_t sent;
     do {
-        sent = send(xf_conn_fd(conn), bytes, size, MSG_NOSIGNAL);
+        sent = send(xf_conn_fd(conn), bytes, size, flags | MSG_NOSIGNAL);
     } while (sent < 0 && errno == EINTR);
     if (sent >= 0) {
         if ((size_t) sent < size) {
@@ -93,6 +93,16 @@ ssize_t xf_conn_send(struct xf_conn *conn, const void *bytes, size_t size)
         return 0;
     }
     return XF_CONN_ERROR;
+}
+
+ssize_t xf_conn_send(struct xf_conn *conn, const void *bytes, size_t size)
+{
+    return send_with(conn, bytes, size, 0);
+}
+
+ssize_t xf_conn_send_last(struct xf_conn *conn, const void *bytes, size_t size)
+{
+    return send_with(conn, bytes, size, MSG_MORE);
 }
 
 void xf_conn_finish(struct xf_conn *conn)

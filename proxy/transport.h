@@ -66,6 +66,9 @@ static inline void xf_conn_note(struct xf_conn *conn, short what)
 ssize_t xf_conn_receive(struct xf_conn *conn, void *bytes, size_t size);
 /* Sends what fits: the number of bytes, 0 where nothing fits now, or XF_CONN_ERROR. */
 ssize_t xf_conn_send(struct xf_conn *conn, const void *bytes, size_t size);
+/* The same for the last bytes before a close or finish that follows at once: they leave together
+ * with the end. */
+ssize_t xf_conn_send_last(struct xf_conn *conn, const void *bytes, size_t size);
 /* Ends our direction after what was sent. */
 void xf_conn_finish(struct xf_conn *conn);
 /* True when the connection has failed though nothing was read from it yet (a pending reset). */
