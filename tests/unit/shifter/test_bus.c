@@ -4,6 +4,7 @@
 #include "shifter/bus.h"
 #include "shifter/bus_message.h"
 #include "shifter/link.h"
+#include "shifter/store_redis_script.h"
 #include "tests/unit/shifter/redis_bench.h"
 
 #include <arpa/inet.h>
@@ -760,6 +761,26 @@ static void redis_its_streams_are_bounded(void **state)
     free(text);
 }
 
+static void redis_the_least_rights_that_are_documented_are_enough(void **state)
+{
+    struct place *place = *state;
+    char path[] = "/tmp/xf-password-XXXXXX";
+    int fd = mkstemp(path);
+    assert_int_equal(write(fd, "word", 4), 4);
+    close(fd);
+    redis_by_hand(&place->redis,
+                  "ACL SETUSER cf " XF_REDIS_RIGHTS " on >word ~cf:{test:* &cf:{test:*");
+    place->config.store.user = (char *) "cf";
+    place->config.store.password_file = path;
+    a_command_goes_up_and_its_reply_comes_down(state);
+    forget(&place->down);
+    publish_state(place, "gateway", 4);
+    assert_true(until(place, agent_heard_one));
+    assert_int_equal(generation_of(place->down.messages[0]), 4);
+    redis_by_hand(&place->redis, "ACL DELUSER cf");
+    unlink(path);
+}
+
 #define ON_REDIS(test) cmocka_unit_test_setup_teardown(test, setup_redis, teardown_redis)
 #define ON_LOCAL(test) cmocka_unit_test_setup_teardown(test, setup_local, teardown_local)
 #define CONTRACT(on)                                                                               \
@@ -792,6 +813,7 @@ int main(void)
         ON_REDIS(redis_a_command_given_while_nobody_listened_is_heard),
         ON_REDIS(redis_killed_and_started_again_the_bus_goes_on),
         ON_REDIS(redis_its_streams_are_bounded),
+        ON_REDIS(redis_the_least_rights_that_are_documented_are_enough),
     };
     return cmocka_run_group_tests_name("local", local_tests, NULL, NULL) +
            cmocka_run_group_tests_name("redis", redis_tests, group_setup_redis,

@@ -946,6 +946,17 @@ static void redis_the_least_rights_that_are_documented_are_enough(void **state)
     unlink(path);
 }
 
+static void redis_the_documentation_names_these_rights(void **state)
+{
+    static char text[200000];
+    (void) state;
+    FILE *file = fopen(XF_TEST_TREE "/shifter/README.md", "r");
+    assert_non_null(file);
+    text[fread(text, 1, sizeof(text) - 1, file)] = '\0';
+    fclose(file);
+    assert_non_null(strstr(text, XF_REDIS_RIGHTS));
+}
+
 #define ON_REDIS(test)  cmocka_unit_test_setup_teardown(test, setup_redis, teardown_redis)
 #define ON_SQLITE(test) cmocka_unit_test_setup_teardown(test, setup_sqlite, teardown_sqlite)
 #define CONTRACT(on)                                                                               \
@@ -1002,6 +1013,7 @@ int main(void)
         ON_REDIS(redis_the_signal_is_announced_on_its_channel),
         ON_REDIS(redis_the_log_keeps_30_days_and_the_cutover_at_hand),
         ON_REDIS(redis_the_least_rights_that_are_documented_are_enough),
+        cmocka_unit_test(redis_the_documentation_names_these_rights),
     };
     return cmocka_run_group_tests_name("sqlite", sqlite_tests, NULL, NULL) +
            cmocka_run_group_tests_name("redis", redis_tests, group_setup_redis,
