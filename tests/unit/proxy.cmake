@@ -32,3 +32,4 @@ set_tests_properties(unit.proxy.worker_faults unit.proxy.worker PROPERTIES TIMEO
 xf_add_unit_test(proxy/websocket xf_proxy)
 xf_add_unit_test(proxy/admin_socket xf_proxy)
 xf_add_unit_test(proxy/notify xf_proxy)
+xf_add_unit_test(proxy/spawn xf_proxy)
