@@ -1,0 +1,176 @@
+/*
+ * sim_check.c -- the invariants of DESIGN.md section 16, looked at with each write that takes
+ * effect.  The simulation knows what the leaders can only be told.
+ */
+#include "sim.h"
+
+#include "shifter/cutover.h"
+#include "shifter/schedule.h"
+
+#include <jansson.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct look {
+    struct sim *sim;
+    const struct xf_document *before, *after; /* before: NULL at the first */
+    const struct xf_store_write *write;
+    const char *verb;
+    bool by_itself;
+};
+
+/* I9, I10: versions only rise, and no write_id stands twice. */
+static void check_order(const struct look *look)
+{
+    struct sim *sim = look->sim;
+    const struct xf_version *next = &look->write->next;
+    struct xf_version was = {0, sim->version.generation, sim->version.revision};
+    struct xf_version is = {0, next->generation, next->revision};
+    if (xf_version_compare(&was, &is) >= 0) {
+        sim_breach(sim, "I10: %llu.%llu is written after %llu.%llu",
+                   (unsigned long long) is.generation, (unsigned long long) is.revision,
+                   (unsigned long long) was.generation, (unsigned long long) was.revision);
+    }
+    if (next->epoch < sim->version.epoch) {
+        sim_breach(sim, "I10: epoch %llu writes after epoch %llu", (unsigned long long) next->epoch,
+                   (unsigned long long) sim->version.epoch);
+    }
+    if (strcmp(look->write->holder, sim->lease.holder) != 0) {
+        sim_breach(sim, "I10: who does not hold the lease writes");
+    }
+    for (size_t i = 0; i < sim->log_count; i++) {
+        if (strcmp(sim->log[i].write_id, look->write->write_id) == 0) {
+            sim_breach(sim, "I7: one change stands in the log twice");
+        }
+    }
+}
+
+/* Every change of state is an arrow. */
+static void check_arrow(const struct look *look)
+{
+    enum xf_cutover_state from = look->before->state;
+    enum xf_cutover_state to = look->after->state;
+    bool arrow = from == to || strcmp(look->verb, "restored") == 0;
+    /* a start without a plan takes two arrows at once */
+    arrow = arrow || (!xf_cutover_runs(from) && to == XF_CUTOVER_SHIFTING);
+    for (unsigned on = 0; on < XF_CUTOVER_EVENTS && !arrow; on++) {
+        enum xf_cutover_state next;
+        arrow = xf_cutover_next(from, (enum xf_cutover_event) on, &next) && next == to;
+    }
+    if (!arrow) {
+        sim_breach(look->sim, "%s: no arrow leads from %s to %s", look->verb,
+                   xf_cutover_state_name(from), xf_cutover_state_name(to));
+    }
+}
+
+/* Invariant 3: no rise by itself while anything holds; no verdict raises. */
+static void check_rise(const struct look *look)
+{
+    if (!look->by_itself || look->after->weight <= look->before->weight) {
+        return;
+    }
+    if (xf_document_held(look->before)) {
+        sim_breach(look->sim, "invariant 3: %s raises %u to %u while held", look->verb,
+                   look->before->weight, look->after->weight);
+    }
+    if (strcmp(look->verb, "step") != 0 && strcmp(look->verb, "ramp") != 0) {
+        sim_breach(look->sim, "invariant 3: %s raises the weight", look->verb);
+    }
+}
+
+/* I14: a step lasts at least its hold, in true time. */
+static void check_step_time(const struct look *look)
+{
+    struct sim *sim = look->sim;
+    const struct xf_plan_step *step = xf_schedule_step(look->before);
+    bool leaves = look->by_itself && step != NULL && look->after->step == look->before->step + 1 &&
+                  look->before->state == XF_CUTOVER_SHIFTING && strcmp(look->verb, "step") == 0;
+    leaves = leaves || (look->by_itself && look->before->state == XF_CUTOVER_SOAKING &&
+                        look->after->state == XF_CUTOVER_DRAINING);
+    if (leaves && !look->before->evidence_waived && step != NULL &&
+        sim->now - sim->step_entered_at < step->hold_ms + look->before->extended_ms) {
+        sim_breach(sim, "I14: step %d lasted %lld ms of %lld", look->before->step + 1,
+                   (long long) (sim->now - sim->step_entered_at), (long long) step->hold_ms);
+    }
+    if (look->after->step_entry != look->before->step_entry) {
+        sim->step_entered_at = sim->now;
+    }
+}
+
+/* Invariant 4, I6, I8: nobody that may still reach blue when it is called safe. */
+static void check_safe(const struct look *look)
+{
+    struct sim *sim = look->sim;
+    if (look->after->state != XF_CUTOVER_SAFE || look->before->state == XF_CUTOVER_SAFE) {
+        return;
+    }
+    if (xf_document_held(look->before)) {
+        sim_breach(sim, "invariant 4: safe while held");
+    }
+    for (unsigned i = 0; i < SIM_PROXIES; i++) {
+        const struct sim_proxy *proxy = &sim->proxies[i];
+        if (!proxy->alive || proxy->document == NULL) {
+            if (sim->now - 8000 > proxy->frozen_until) { /* dead for long: it must block */
+                sim_breach(sim, "I8: safe although %s has vanished", proxy->name);
+            }
+            continue;
+        }
+        if (proxy->document->state != XF_CUTOVER_DRAINING || !sim_proxy_in_force(sim, proxy)) {
+            sim_breach(sim, "invariant 4: safe although %s has not draining in force", proxy->name);
+        } else if (sim_proxy_busy(sim, proxy) > 0) {
+            sim_breach(sim, "invariant 4: safe although %s has %u requests on blue", proxy->name,
+                       sim_proxy_busy(sim, proxy));
+        } else if (proxy->quiet_since < 0 || sim->now - proxy->quiet_since < SIM_QUIET_MS) {
+            sim_breach(sim, "invariant 4: safe although %s is not quiet long enough", proxy->name);
+        }
+    }
+    sim->safes++;
+}
+
+static void count(const struct look *look)
+{
+    struct sim *sim = look->sim;
+    sim->changes++;
+    sim->finalized +=
+        look->after->state == XF_CUTOVER_FINALIZED && look->before->state != XF_CUTOVER_FINALIZED;
+    sim->aborted +=
+        look->after->state == XF_CUTOVER_ABORTED && look->before->state != XF_CUTOVER_ABORTED;
+    sim->retreats += look->after->retreated && !look->before->retreated;
+}
+
+void sim_check_write(struct sim *sim, const char *before_text, const struct xf_store_write *write)
+{
+    struct xf_document *before = NULL;
+    struct xf_document *after = NULL;
+    struct xf_error err = {0};
+    json_t *entry = json_loads(write->entry, 0, NULL);
+    struct look look = {.sim = sim, .write = write};
+    if (entry == NULL || xf_document_read(write->document, &after, &err) != 0) {
+        sim_breach(sim, "I5: what is written does not read back: %s", err.message);
+        json_decref(entry);
+        return;
+    }
+    look.verb = json_string_value(json_object_get(entry, "verb"));
+    const char *actor = json_string_value(json_object_get(entry, "actor"));
+    look.by_itself = strcmp(actor, "crossfade") == 0 || strcmp(actor, "guard") == 0;
+    look.after = after;
+    sim_trace(sim, "%s by %s: %s %u step %d (%s)", look.verb, actor,
+              xf_cutover_state_name(after->state), after->weight, after->step + 1,
+              json_string_value(json_object_get(entry, "sentence")));
+    check_order(&look);
+    if (before_text != NULL && xf_document_read(before_text, &before, NULL) == 0) {
+        look.before = before;
+        if (strcmp(look.verb, "restored") == 0) {
+            sim->step_entered_at = 0; /* the store had lost steps that were truly made */
+        } else {
+            check_arrow(&look);
+            check_rise(&look);
+            check_step_time(&look);
+            check_safe(&look);
+            count(&look);
+        }
+    }
+    xf_document_destroy(before);
+    xf_document_destroy(after);
+    json_decref(entry);
+}
