@@ -453,7 +453,9 @@ static void proxy_faults(struct sim *sim)
         sim_trace(sim, "%s dies", proxy->name);
         proxy->alive = false;
         proxy->frozen_until = sim->now;
-        return_later(sim, proxy->number, 500 + (int64_t) sim_draw(sim, 20000), proxy_returns);
+        int64_t away_ms = sim->options.long_absence ? 60000 + (int64_t) sim_draw(sim, 60000)
+                                                    : 500 + (int64_t) sim_draw(sim, 20000);
+        return_later(sim, proxy->number, away_ms, proxy_returns);
     }
 }
 

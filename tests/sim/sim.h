@@ -46,6 +46,7 @@ struct sim_options {
     unsigned store_faults; /* per mille of calls: lost request, lost answer, refused */
     unsigned message_loss; /* per mille, either way */
     bool store_outages, leader_kills, leader_freezes, proxy_freezes, proxy_restarts, clock_jumps;
+    bool long_absence;         /* a proxy that died stays away for a minute or more */
     bool store_loss;           /* the store is restored from an older save */
     bool operators;            /* random verbs */
     bool green_fails;          /* from a random moment on, for a while */

@@ -273,7 +273,8 @@ static struct op *post(struct xf_store *base, enum op_kind kind, void *callback,
     unsigned faults = sim_faulty(sim) ? sim->options.store_faults : 0;
     op->arrives = !sim_chance(sim, faults / 2);
     op->returns = op->arrives && !sim_chance(sim, faults);
-    sim_later(sim, 1 + (int64_t) sim_draw(sim, sim_chance(sim, faults) ? 900 : 10), arrived, op);
+    uint64_t way = sim_chance(sim, faults) ? (sim_chance(sim, 200) ? 8000 : 900) : 10;
+    sim_later(sim, 1 + (int64_t) sim_draw(sim, way), arrived, op);
     return op;
 }
 

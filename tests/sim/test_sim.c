@@ -24,6 +24,7 @@ static struct sim_options stormy(uint64_t seed)
                                 .leader_freezes = seed % 4 != 2,
                                 .proxy_freezes = true,
                                 .proxy_restarts = seed % 2 == 1,
+                                .long_absence = seed % 7 == 0,
                                 .clock_jumps = seed % 3 == 2,
                                 .operators = true,
                                 .green_fails = seed % 4 == 3};
@@ -231,6 +232,10 @@ static unsigned run_mutants(void)
             struct sums sums = {0};
             struct sim_options options = stormy(seed);
             options.mutant = mutant;
+            if (mutant == SIM_FORGETFUL) { /* somebody must be away while leaders change */
+                options.long_absence = options.proxy_restarts = options.leader_kills = true;
+                options.green_fails = false;
+            }
             caught = !run_seed(&options, &sums, breach);
         }
         if (caught) {
