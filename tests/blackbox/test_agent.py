@@ -121,7 +121,7 @@ def test_without_the_store_a_restarted_proxy_serves_from_its_snapshot(proxy):
     os.kill(proxy.pid, signal.SIGKILL)
     proxy.process.wait(10)
     serve_without_a_store(proxy)
-    net.wait_until(lambda: net.accepts(proxy.port), 30, "the listener opens after 10 s")
+    net.wait_until(lambda: "event=edition.serving" in proxy.log, 40, "it serves after 10 s")
     seen = {"web-v1": 0, "web-v2": 0}
     for _ in range(200):
         answer = request(proxy.port, "/")
