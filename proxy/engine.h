@@ -113,6 +113,7 @@ struct xf_engine {
     uint64_t exchanges_count;
     uint64_t tunnels_count;
     bool draining; /* tunnels are being ended at a pace: the tick is fast */
+    bool lameduck; /* health paths answer 503; all else goes on */
     bool retiring; /* RETIRE or STOP: every answer says Connection: close */
     bool stopping; /* STOP or the supervisor's end: idle clients are closed */
     struct xf_log_limit log_limit;

@@ -48,7 +48,7 @@ static bool answer_here(struct xf_client *client, const char *bytes, size_t leng
         answer.close = true;
     } else if (listener->health != NULL && request->path.length == strlen(listener->health) &&
                memcmp(bytes + request->path.at, listener->health, request->path.length) == 0) {
-        answer.status = engine->retiring ? 503 : 200;
+        answer.status = engine->retiring || engine->lameduck ? 503 : 200;
         answer.text = answer.status == 200 ? "ok" : "shutting down";
     } else if (reflects && request->max_forwards == 0) {
         answer.status = request->method == XF_METHOD_OPTIONS ? 200 : 405;

@@ -155,6 +155,9 @@ static void obey(struct worker *worker, const struct xf_channel_message *message
     case XF_CHANNEL_RELEASE:
         xf_acceptor_remove(worker->acceptor, message->a);
         break;
+    case XF_CHANNEL_LAMEDUCK:
+        worker->engine->lameduck = true;
+        break;
     case XF_CHANNEL_RETIRE:
         retire(worker, message->a);
         break;

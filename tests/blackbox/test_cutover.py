@@ -385,3 +385,27 @@ def test_no_server_reachable_is_502_or_503_with_a_short_body(crossfade):
     with Raw(made.port) as client:
         answer = client.get("/")
         assert answer.status in (502, 503) and 0 < len(answer.body) < 200
+
+
+def test_the_health_path_fails_before_the_listeners_close(crossfade, nginx):
+    v1 = nginx("v1")
+    made = crossfade({"v1": [v1.address]}, start=False, extra={"timeouts": {"lameduck": "2s", "shutdown": "5s"}})
+    made.config["listeners"][0]["health"] = "/lb"
+    made.write_config()
+    made.start()
+    with Raw(made.port) as client:
+        assert client.get("/lb").status == 200
+        assert client.get("/other").status == 200
+    assert not any("/lb" in entry for entry in map(str, v1.log_entries()))  # answered by the proxy itself
+    made.signal(signal.SIGTERM)
+    began = time.monotonic()
+
+    def failing():
+        with Raw(made.port) as client:
+            return client.get("/lb").status == 503
+    net.wait_until(failing, 1.5)
+    with Raw(made.port) as client:
+        assert client.get("/other").status == 200  # all else goes on
+    net.wait_until(lambda: not net.accepts(made.port), 5)
+    assert time.monotonic() - began >= 1.8
+    assert made.process.wait(10) == 0
