@@ -2,6 +2,7 @@
 target_sources(xf_shifter PRIVATE
     cli.c
     client.c
+    cmd_init.c
     cmd_kong.c
     cmd_preflight.c
     cmd_replay.c
@@ -10,4 +11,6 @@ target_sources(xf_shifter PRIVATE
     cmd_verbs.c
     cmd_wait.c
     cmd_watch.c
+    preset.c
+    preset_kong.c
     show.c)

@@ -4,6 +4,7 @@
 #include "shifter/command.h"
 
 #include "shifter/cmd_host.h"
+#include "shifter/cmd_init.h"
 #include "shifter/cmd_kong.h"
 #include "shifter/cmd_preflight.h"
 #include "shifter/cmd_replay.h"
@@ -69,6 +70,12 @@ const struct xf_command xf_commands[] = {
      "Returns when weight 0 is in force everywhere.\n" CHANGE_DETAILS, xf_cmd_abort},
     {"finalize", "", "make green the live cluster: the cutover is over", CHANGE_DETAILS,
      xf_cmd_finalize},
+    {"fence", "up | down", "refuse, or let pass, changes through the services that follow this one",
+     "For before a cutover, as while a database is cloned; a plan's own fence is apart and ends\n"
+     "with its cutover.\n" CHANGE_DETAILS,
+     xf_cmd_fence},
+    {"forget", "PROXY --yes", "a proxy that is gone for good no longer blocks the signal",
+     CHANGE_DETAILS, xf_cmd_forget},
     {"status", "", "what is, on one page", REACH_DETAILS, xf_cmd_status},
     {"watch", "[--every DURATION]", "the same, live; piped: a line per change", REACH_DETAILS,
      xf_cmd_watch},
@@ -86,6 +93,14 @@ const struct xf_command xf_commands[] = {
      "`drain` sends it no new request, `ready` ends that; an order holds on this host "
      "only.\n" REACH_DETAILS,
      xf_cmd_server},
+    {"init",
+     "canary | kong --from V --to V [--topology traditional|hybrid|dbless] [--database "
+     "clone|shared]",
+     "print a commented plan to begin with",
+     "canary: for unattended pipelines.  kong: one hop of Kong's upgrade path, with the `kong` "
+     "gate\n"
+     "filled in; the configuration it needs goes to standard error.",
+     xf_cmd_init},
     {"kong", "path FROM TO [--topology traditional|hybrid|dbless]",
      "Kong's upgrade path between two versions", NULL, xf_cmd_kong},
     {"preflight", "PLAN [--only NAME,...] [-c FILE] [-o json]",
