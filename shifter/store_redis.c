@@ -287,6 +287,7 @@ static void redis_destroy(struct xf_store *base)
 {
     struct xf_redis_store *store = xf_redis_store_of(base);
     xf_resp_destroy(store->resp); /* what is open becomes LOST */
+    store->resp = NULL;
     xf_store_answers_release(&store->answers);
     free(store);
 }

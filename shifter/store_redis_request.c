@@ -105,6 +105,8 @@ void xf_redis_request_send(struct xf_redis_request *request)
     const char *const *arguments = (const char *const *) request->arguments;
     if (request->failed) {
         xf_redis_request_end(request, XF_STORE_LOST, "out of memory");
+    } else if (store->resp == NULL) {
+        xf_redis_request_end(request, XF_STORE_LOST, "closed"); /* asked by a last answer */
     } else if (!xf_resp_call(store->resp, request->count, arguments, NULL, 0, on_answer, request)) {
         xf_redis_request_end(request, XF_STORE_LOST, xf_resp_why(store->resp));
     }

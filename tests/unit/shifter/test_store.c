@@ -290,7 +290,9 @@ static void the_signals_record_is_written_and_checked_under_the_fence(void **sta
 }
 
 struct closing {
+    struct xf_store *store;
     unsigned answered;
+    unsigned asked_again;
 };
 
 static void closing_done(void *context, enum xf_store_result result, const char *message)
@@ -298,6 +300,27 @@ static void closing_done(void *context, enum xf_store_result result, const char 
     (void) result;
     (void) message;
     ((struct closing *) context)->answered++;
+}
+
+static void closing_lease(void *context, enum xf_store_result result,
+                          const struct xf_store_lease *lease, const char *message)
+{
+    struct closing *closing = context;
+    (void) lease;
+    closing_done(context, result, message);
+    if (closing->asked_again++ == 0) { /* as a candidate does that has seen the lease */
+        closing->store->calls->read_lease(closing->store, SERVICE, closing_lease, closing);
+    }
+}
+
+static void what_a_last_answer_asks_is_answered_too(void **state)
+{
+    struct place *place = *state;
+    struct closing closing = {.store = place->store};
+    place->store->calls->read_lease(place->store, SERVICE, closing_lease, &closing);
+    xf_store_close(place->store);
+    place->store = NULL;
+    assert_int_equal(closing.answered, 2);
 }
 
 static void what_is_open_when_a_store_closes_is_answered_once(void **state)
@@ -974,7 +997,8 @@ static void redis_the_documentation_names_these_rights(void **state)
         on(a_lease_is_swapped_only_as_it_was_seen),                                                \
         on(the_stores_clock_is_a_wall_clock_in_milliseconds),                                      \
         on(the_signals_record_is_written_and_checked_under_the_fence),                             \
-        on(what_is_open_when_a_store_closes_is_answered_once)
+        on(what_is_open_when_a_store_closes_is_answered_once),                                     \
+        on(what_a_last_answer_asks_is_answered_too)
 
 int main(void)
 {
