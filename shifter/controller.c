@@ -10,6 +10,7 @@
 #include "shifter/bus_message.h"
 #include "shifter/cutover.h"
 #include "shifter/gate_runner.h"
+#include "shifter/notify.h"
 #include "shifter/roster.h"
 #include "shifter/signal.h"
 #include "shifter/store.h"
@@ -39,6 +40,12 @@ struct gating { /* of one service's command that waits for its gates */
     struct xf_gate_runner *runner;
 };
 
+struct hearers { /* of one service's news: the plan is gone when a cutover is over */
+    struct xf_plan_notify targets[XF_PLAN_NOTIFY_MAX];
+    unsigned count;
+    char cutover[XF_CUTOVER_ID_BYTES];
+};
+
 struct controller {
     const struct xf_child_start *start;
     const struct xf_config *config;
@@ -46,12 +53,14 @@ struct controller {
     struct event_base *loop;
     struct event *tick, *channel;
     struct xf_store *store;
+    struct xf_notify *notify;
     struct xf_bus_leader *bus;
     struct xf_roster *roster;
     char holder[XF_UUID_TEXT_BYTES];
     struct xf_tenure *tenures[XF_SERVICES_MAX];
     struct delivery deliveries[XF_SERVICES_MAX];
     struct gating gatings[XF_SERVICES_MAX];
+    struct hearers hearers[XF_SERVICES_MAX];
     unsigned tenures_count;
     struct xf_log_limit odd_messages;
 };
@@ -99,10 +108,64 @@ static const char *member(const json_t *entry, const char *key)
     return text != NULL ? text : "";
 }
 
+static void notification_dropped(void *context, const char *webhook, const char *why)
+{
+    char quoted[XF_LOG_QUOTE_BYTES];
+    (void) context;
+    xf_log(XF_LOG_WARNING, "notify.dropped", "webhook=%s text=%s", webhook,
+           xf_log_quote(why, quoted));
+}
+
+/* Who hears of `cutover`; none, where another or no plan is known. */
+static const struct hearers *hearers_of(struct controller *controller, const char *service,
+                                        const char *cutover)
+{
+    static const struct hearers nobody = {.count = 0};
+    unsigned i = 0;
+    while (i < controller->tenures_count &&
+           strcmp(xf_tenure_service(controller->tenures[i]), service) != 0) {
+        i++;
+    }
+    if (i == controller->tenures_count) {
+        return &nobody;
+    }
+    struct hearers *hearers = &controller->hearers[i];
+    const struct xf_document *document = xf_tenure_document(controller->tenures[i]);
+    if (document != NULL && document->plan != NULL &&
+        document->plan->notify_count <= XF_PLAN_NOTIFY_MAX) {
+        hearers->count = document->plan->notify_count;
+        memcpy(hearers->cutover, document->cutover, sizeof(hearers->cutover));
+        for (unsigned k = 0; k < hearers->count; k++) {
+            hearers->targets[k] = document->plan->notify[k];
+        }
+    }
+    return strcmp(hearers->cutover, cutover) == 0 ? hearers : &nobody;
+}
+
+/* News for people: a verdict and an abort are warnings, every other change a notice. */
+static void notify_change(struct controller *controller, const char *service, const json_t *entry)
+{
+    const struct hearers *hearers = hearers_of(controller, service, member(entry, "cutover"));
+    const json_t *after = json_object_get(entry, "after");
+    const char *state = member(after, "state");
+    bool warning = json_is_object(json_object_get(entry, "verdict")) ||
+                   strcmp(state, "aborting") == 0 || strcmp(state, "aborted") == 0;
+    struct xf_notification news = {
+        .severity = warning ? XF_LOG_WARNING : XF_LOG_NOTICE,
+        .event = "cutover.change",
+        .service = service,
+        .cutover = member(entry, "cutover"),
+        .state = state,
+        .weight = (unsigned) (side_weight(entry, "after") * 100.0 + 0.5),
+        .sentence = member(entry, "sentence"),
+        .at_ms = xf_clock_wall_ms(controller->clock),
+    };
+    xf_notify_tell(controller->notify, hearers->targets, hearers->count, &news);
+}
+
 static void note(void *context, const char *service, const char *event, const char *text,
                  const json_t *entry)
 {
-    (void) context;
     char quoted[XF_LOG_QUOTE_BYTES];
     char actor[XF_LOG_QUOTE_BYTES];
     if (entry == NULL) {
@@ -117,6 +180,7 @@ static void note(void *context, const char *service, const char *event, const ch
            side_weight(entry, "before"), side_weight(entry, "after"),
            xf_log_quote(member(entry, "actor"), actor),
            xf_log_quote(member(entry, "sentence"), quoted));
+    notify_change(context, service, entry);
 }
 
 /* A route names live, blue and green; a follower's cutover is its leader's. */
@@ -451,6 +515,12 @@ static int begin(struct controller *controller, struct xf_error *err)
     if (controller->loop == NULL || controller->roster == NULL) {
         return XF_FAIL(err, XF_E_NO_MEMORY, "shifter: no memory to begin");
     }
+    struct xf_notify_calls notify_calls = {notification_dropped, controller};
+    controller->notify = xf_notify_create(controller->loop, controller->clock, controller->config,
+                                          0, &notify_calls);
+    if (controller->notify == NULL) {
+        return XF_FAIL(err, XF_E_NO_MEMORY, "shifter: no memory to begin");
+    }
     if (xf_store_open(controller->config, controller->loop, controller->clock, &controller->store,
                       err) != 0 ||
         xf_bus_lead(controller->config, controller->loop, &bus_calls, &controller->bus, err) != 0 ||
@@ -482,6 +552,7 @@ static void release(struct controller *controller)
     for (unsigned i = 0; i < controller->tenures_count; i++) {
         xf_tenure_destroy(controller->tenures[i]);
     }
+    xf_notify_destroy(controller->notify);
     xf_bus_leader_destroy(controller->bus);
     xf_roster_destroy(controller->roster);
     if (controller->tick != NULL) {

@@ -224,17 +224,6 @@ static void read_start_at(struct xf_plan_reader *reader, const struct xf_yaml_no
     }
 }
 
-static void refuse_unbuilt(struct xf_plan_reader *reader, const struct xf_yaml_node *root)
-{
-    static const char *const unbuilt[] = {"notify"};
-    for (size_t i = 0; i < XF_COUNT(unbuilt); i++) {
-        const struct xf_yaml_node *node = xf_yaml_get(root, unbuilt[i]);
-        if (node != NULL) {
-            xf_plan_complain(reader, node, "\"%s\" is not yet supported", unbuilt[i]);
-        }
-    }
-}
-
 static void read_names(struct xf_plan_reader *reader, const struct xf_yaml_node *root)
 {
     struct xf_plan *plan = reader->plan;
@@ -278,7 +267,7 @@ static void read_top(struct xf_plan_reader *reader, const struct xf_yaml_node *r
     xf_plan_choice(reader, xf_yaml_get(root, "on_deadline"), on_deadline, 2, &aborts);
     reader->plan->deadline_aborts = aborts == 1;
     xf_plan_bool(reader, xf_yaml_get(root, "bare"), &reader->plan->bare);
-    refuse_unbuilt(reader, root);
+    xf_plan_notify_read(reader, xf_yaml_get(root, "notify"));
 }
 
 int xf_plan_parse(const char *name, const char *text, size_t length, struct xf_plan **ret,

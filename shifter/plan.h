@@ -53,6 +53,8 @@ struct xf_plan_action {
     char *verify_json; /* a gate, as JSON; NULL: none */
 };
 
+#define XF_PLAN_NOTIFY_MAX 16u
+
 struct xf_plan_notify {
     char webhook[XF_NAME_BYTES];
     unsigned severity; /* syslog's number: warning = 4 */

@@ -1,7 +1,7 @@
 /*
  * plan_check.c -- does everything that a plan names stand in the configuration?
  */
-#include "shifter/plan.h"
+#include "shifter/plan_parts.h"
 
 #include "config/yaml.h"
 
@@ -72,6 +72,7 @@ int xf_plan_check(const struct xf_plan *plan, const struct xf_config *config,
         xf_problems_add(problems, 0, 0, false, "signal: no hook \"%s\" in the configuration",
                         plan->signal_hook);
     }
+    good = xf_plan_notify_check(plan, config, problems) && good;
     for (unsigned i = 0; i < plan->fence_services_count; i++) {
         if (xf_config_find_service(config, plan->fence_services[i]) < 0) {
             xf_problems_add(problems, 0, 0, false, "fence: no service \"%s\" in the configuration",

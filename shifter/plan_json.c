@@ -147,6 +147,7 @@ static void put_surroundings(json_t *root, const struct xf_plan *plan, bool *ok)
     if (plan->drain_set) {
         xf_json_put(root, "drain", make_drain(&plan->drain, ok), ok);
     }
+    xf_plan_notify_write(root, plan, ok);
     if (plan->signal_webhook[0] != '\0' || plan->signal_hook[0] != '\0') {
         json_t *signal = json_object();
         if (plan->signal_webhook[0] != '\0') {

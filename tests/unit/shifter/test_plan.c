@@ -28,6 +28,25 @@ static struct xf_plan *read_plan(const char *text)
     return plan;
 }
 
+static void whom_a_plan_notifies_is_read_and_kept(void **state)
+{
+    (void) state;
+    struct xf_plan *plan =
+        read_plan(HEAD "steps:\n" LAST "notify: [{webhook: ops, severity: notice}, {webhook: "
+                       "chat}]\n");
+    struct xf_plan *again = read_plan(plan->json);
+    const struct xf_plan *const plans[] = {plan, again};
+    for (unsigned i = 0; i < 2; i++) {
+        assert_int_equal(plans[i]->notify_count, 2);
+        assert_string_equal(plans[i]->notify[0].webhook, "ops");
+        assert_int_equal(plans[i]->notify[0].severity, 5);
+        assert_string_equal(plans[i]->notify[1].webhook, "chat");
+        assert_int_equal(plans[i]->notify[1].severity, 4); /* a warning, unless it says */
+    }
+    xf_plan_destroy(plan);
+    xf_plan_destroy(again);
+}
+
 static void the_plan_of_the_design_is_read(void **state)
 {
     (void) state;
@@ -139,6 +158,9 @@ static void a_bad_plan_is_refused_whole_with_line_and_reason(void **state)
         {HEAD "steps:\n" LAST "fence: {services: [a], methods: [FLY]}\n", 6, "no method"},
         {HEAD "steps:\n" LAST "fence: {services: [a], allow_paths: [x]}\n", 6, "begins with /"},
         {HEAD "steps:\n" LAST "finalize: {actions: [{hook: a}]}\n", 6, "not yet supported"},
+        {HEAD "steps:\n" LAST "notify: ops\n", 6, "list of 1 to 16"},
+        {HEAD "steps:\n" LAST "notify: [{severity: error}]\n", 6, "\"webhook\" is missing"},
+        {HEAD "steps:\n" LAST "notify: [{webhook: ops, severity: loud}]\n", 6, "loud"},
         {HEAD "steps:\n" LAST "start_at: tomorrow\n", 6, "start_at"},
         {HEAD "steps:\n" LAST "drain: {policy: paced}\n", 6, "rate"},
         {"service: a\nto: b\nsteps:\n" LAST, 1, "\"name\" is missing"},
@@ -191,6 +213,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_plan_of_the_design_is_read),
+        cmocka_unit_test(whom_a_plan_notifies_is_read_and_kept),
         cmocka_unit_test(a_short_plan_has_the_default_guard),
         cmocka_unit_test(a_bare_plan_survives_its_own_reader),
         cmocka_unit_test(a_bad_plan_is_refused_whole_with_line_and_reason),
