@@ -14,6 +14,7 @@
 #include "shifter/agent_identity.h"
 #include "shifter/agent_rates.h"
 #include "shifter/agent_state.h"
+#include "shifter/agent_view.h"
 
 #include <inttypes.h>
 #include <signal.h>
@@ -104,6 +105,7 @@ static void beat(evutil_socket_t fd, short what, void *arg)
     if (now_ms - agent->started_ms >= FALL_BACK_MS) {
         xf_agent_start_fall_back(agent);
     }
+    xf_agent_view_refresh(agent);
     xf_agent_samples_tick(agent, true);
     xf_agent_heartbeat_send(agent, false);
     xf_agent_rates_tick(agent->rates, agent->config, &agent->totals, now_ms);

@@ -25,8 +25,7 @@ static uint64_t cluster_requests(const struct xf_agent *agent, unsigned cluster)
 
 void xf_agent_quiet_tick(struct xf_agent *agent)
 {
-    bool read = xf_totals_read(&agent->totals, agent->editions, agent->editions_count,
-                               xf_clock_boottime_ms(agent->clock));
+    bool read = xf_totals_read_gauges(&agent->totals, agent->editions, agent->editions_count);
     bool settled = agent->sequence_settled == agent->sequence;
     int64_t now_ms = xf_agent_now_ms(agent);
     for (unsigned i = 0; i < agent->config->clusters_count; i++) {

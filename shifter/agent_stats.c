@@ -253,6 +253,73 @@ static void sum_editions(struct xf_totals *totals, struct xf_agent_edition *cons
     }
 }
 
+/* ---- gauges alone ---- */
+
+struct gauges {
+    struct xf_totals_cluster *clusters;
+    uint64_t *requests; /* [pairs] */
+};
+
+static void add_gauges(const struct gauges *gauges, const struct xf_agent_edition *edition,
+                       struct xf_stats_header *stats)
+{
+    for (unsigned i = 0; i < edition->config->clusters_count; i++) {
+        if (edition->clusters[i] >= 0) {
+            add_cluster(&gauges->clusters[edition->clusters[i]], xf_stats_cluster(stats, i));
+        }
+    }
+    for (unsigned i = 0; i < edition->config->pairs_count; i++) {
+        if (edition->pairs[i] >= 0) {
+            add(&gauges->requests[edition->pairs[i]], &xf_stats_pair(stats, i)->requests);
+        }
+    }
+}
+
+static bool sum_gauges(const struct gauges *gauges, struct xf_agent_edition *const *editions,
+                       unsigned count)
+{
+    struct xf_board *boards[XF_INFORCE_EDITIONS_MAX] = {NULL};
+    uint64_t mark;
+    XF_ASSERT(count <= XF_INFORCE_EDITIONS_MAX);
+    for (unsigned i = 0; i < count; i++) {
+        boards[i] = editions[i]->board;
+    }
+    if (!xf_boards_read_begin(boards, count, &mark)) {
+        return false;
+    }
+    for (unsigned i = 0; i < count; i++) {
+        if (editions[i]->refused) {
+            continue;
+        }
+        add_gauges(gauges, editions[i], boards[i]->retired);
+        for (unsigned w = 0; w < boards[i]->workers; w++) {
+            add_gauges(gauges, editions[i], boards[i]->stats[w]);
+        }
+    }
+    return xf_boards_read_end(boards, count, mark);
+}
+
+bool xf_totals_read_gauges(struct xf_totals *totals, struct xf_agent_edition *const *editions,
+                           unsigned count)
+{
+    struct gauges gauges = {
+        .clusters = calloc(totals->clusters_count + 1, sizeof(gauges.clusters[0])),
+        .requests = calloc(totals->pairs_count + 1, sizeof(gauges.requests[0]))};
+    bool read =
+        gauges.clusters != NULL && gauges.requests != NULL && sum_gauges(&gauges, editions, count);
+    for (unsigned i = 0; read && i < totals->clusters_count; i++) {
+        totals->clusters[i] = gauges.clusters[i];
+    }
+    for (unsigned i = 0; read && i < totals->pairs_count; i++) {
+        totals->pairs[i].requests = gauges.requests[i];
+    }
+    free(gauges.clusters);
+    free(gauges.requests);
+    return read;
+}
+
+/* ---- everything ---- */
+
 bool xf_totals_read(struct xf_totals *totals, struct xf_agent_edition *const *editions,
                     unsigned count, int64_t boottime_ms)
 {

@@ -139,6 +139,12 @@ static int view_service(struct xf_agent *agent, unsigned place, struct memory *m
     return 0;
 }
 
+void xf_agent_view_refresh(struct xf_agent *agent)
+{
+    (void) !xf_totals_read(&agent->totals, agent->editions, agent->editions_count,
+                           xf_clock_boottime_ms(agent->clock));
+}
+
 static json_t *build(struct xf_agent *agent, const char *service,
                      json_t *(*builder)(const struct xf_status_view *view))
 {
@@ -147,6 +153,7 @@ static json_t *build(struct xf_agent *agent, const char *service,
     struct memory memory = {0};
     struct xf_status_view view;
     json_t *ret = NULL;
+    xf_agent_view_refresh(agent);
     if (view_service(agent, (unsigned) place, &memory, &view) == 0) {
         ret = builder(&view);
     }
@@ -222,6 +229,7 @@ char *xf_agent_view_metrics(struct xf_agent *agent, size_t *ret_length)
     struct xf_metrics_service *services = calloc(agent->services_count + 1, sizeof(services[0]));
     bool *up = calloc(agent->config->servers_count + 1, sizeof(up[0]));
     char *text = NULL;
+    xf_agent_view_refresh(agent);
     if (services != NULL && up != NULL) {
         unsigned count = 0;
         for (unsigned i = 0; i < agent->services_count; i++) {

@@ -6,6 +6,9 @@
 
 #include "shifter/agent_state.h"
 
+/* Sums all counters anew; what is being folded at the moment leaves the last sums. */
+void xf_agent_view_refresh(struct xf_agent *agent);
+
 /* New references; NULL without memory.  `leader` is null in them and store.stale_s is set. */
 XF_NODISCARD json_t *xf_agent_view_status(struct xf_agent *agent, const char *service);
 XF_NODISCARD json_t *xf_agent_view_why(struct xf_agent *agent, const char *service);

@@ -86,6 +86,23 @@ static void places_are_joined_by_name(void **state)
     assert_int_equal(totals.workers, 4);
 }
 
+static void gauges_alone_are_the_same_sums(void **state)
+{
+    (void) state;
+    struct xf_agent_edition *editions[] = {first, second};
+    xf_count(&xf_stats_cluster(first->board->stats[1], cluster_of(first, "old"))->tunnels, 1);
+    xf_count(&xf_stats_cluster(second->board->stats[0], cluster_of(second, "old"))->pooled, 2);
+    xf_count(&xf_stats_pair(first->board->retired, pair_of(first, "old"))->requests, 70);
+    xf_count(&xf_stats_pair(second->board->stats[1], pair_of(second, "old"))->requests, 300);
+    assert_true(xf_totals_read_gauges(&totals, editions, 2));
+    assert_int_equal(totals.clusters[cluster_of(second, "old")].tunnels, 1);
+    assert_int_equal(totals.clusters[cluster_of(second, "old")].pooled, 2);
+    assert_int_equal(totals.pairs[pair_of(second, "old")].requests, 370);
+    xf_count(&second->board->retired->cycle, 1);
+    assert_false(xf_totals_read_gauges(&totals, editions, 2));
+    xf_count(&second->board->retired->cycle, 1);
+}
+
 static void servers_are_joined_by_cluster_and_address(void **state)
 {
     (void) state;
@@ -156,6 +173,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(places_are_joined_by_name, begin, end),
+        cmocka_unit_test_setup_teardown(gauges_alone_are_the_same_sums, begin, end),
         cmocka_unit_test_setup_teardown(servers_are_joined_by_cluster_and_address, begin, end),
         cmocka_unit_test_setup_teardown(a_fold_that_goes_on_leaves_the_last_sum, begin, end),
         cmocka_unit_test_setup_teardown(sums_stop_at_the_largest_number, begin, end),
