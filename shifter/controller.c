@@ -516,8 +516,8 @@ static int begin(struct controller *controller, struct xf_error *err)
         return XF_FAIL(err, XF_E_NO_MEMORY, "shifter: no memory to begin");
     }
     struct xf_notify_calls notify_calls = {notification_dropped, controller};
-    controller->notify = xf_notify_create(controller->loop, controller->clock, controller->config,
-                                          0, &notify_calls);
+    controller->notify =
+        xf_notify_create(controller->loop, controller->clock, controller->config, 0, &notify_calls);
     if (controller->notify == NULL) {
         return XF_FAIL(err, XF_E_NO_MEMORY, "shifter: no memory to begin");
     }

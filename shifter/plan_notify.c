@@ -42,7 +42,8 @@ void xf_plan_notify_read(struct xf_plan_reader *reader, const struct xf_yaml_nod
         count++;
     }
     if (count == 0 || count > XF_PLAN_NOTIFY_MAX) {
-        xf_plan_complain(reader, node, "\"notify\" must be a list of 1 to %u webhooks", XF_PLAN_NOTIFY_MAX);
+        xf_plan_complain(reader, node, "\"notify\" must be a list of 1 to %u webhooks",
+                         XF_PLAN_NOTIFY_MAX);
         return;
     }
     plan->notify = calloc(count, sizeof(*plan->notify));
