@@ -4,6 +4,7 @@ target_sources(xf_shifter PRIVATE
     client.c
     cmd_init.c
     cmd_kong.c
+    cmd_plan.c
     cmd_preflight.c
     cmd_replay.c
     cmd_server.c
@@ -11,6 +12,8 @@ target_sources(xf_shifter PRIVATE
     cmd_verbs.c
     cmd_wait.c
     cmd_watch.c
+    leak.c
     preset.c
     preset_kong.c
-    show.c)
+    show.c
+    timeline.c)

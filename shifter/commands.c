@@ -6,6 +6,7 @@
 #include "shifter/cmd_host.h"
 #include "shifter/cmd_init.h"
 #include "shifter/cmd_kong.h"
+#include "shifter/cmd_plan.h"
 #include "shifter/cmd_preflight.h"
 #include "shifter/cmd_replay.h"
 #include "shifter/cmd_verbs.h"
@@ -103,6 +104,12 @@ const struct xf_command xf_commands[] = {
      xf_cmd_init},
     {"kong", "path FROM TO [--topology traditional|hybrid|dbless]",
      "Kong's upgrade path between two versions", NULL, xf_cmd_kong},
+    {"plan", "FILE [-c FILE] [--rps N] [-o json]",
+     "what a plan will do, when, and what could fail at worst; changes nothing",
+     "The rate is --rps, else the running daemon's (--socket, or --url with --token-file).  -c: "
+     "the\n"
+     "plan must fit that configuration.",
+     xf_cmd_plan},
     {"preflight", "PLAN [--only NAME,...] [-c FILE] [-o json]",
      "run a plan's gates and change nothing",
      "Exit code 0: no check failed with severity error; 1: one did.", xf_cmd_preflight},

@@ -16,6 +16,7 @@ target_sources(xf_shifter PRIVATE
     plan_gates.c
     plan_guard.c
     plan_json.c
+    plan_judge.c
     plan_scalar.c
     plan_window.c
     roster.c

@@ -4,29 +4,11 @@
  */
 #include "shifter/judge_checkpoint.h"
 #include "shifter/judge_explain.h"
+#include "shifter/plan_judge.h"
 #include "shifter/tenure_parts.h"
 
 #include <stdlib.h>
 #include <string.h>
-
-static void options_of(const struct xf_plan *plan, bool sticky, struct xf_judge_options *ret)
-{
-    const struct xf_plan_guard *guard = &plan->guard;
-    int64_t length_ms = xf_plan_length_ms(plan);
-    xf_judge_options_default(ret);
-    ret->false_pause = guard->false_pause;
-    ret->worse_than = guard->errors_worse_than;
-    ret->ignore_below = guard->errors_ignore_below;
-    ret->limit = guard->errors_limit;
-    ret->latency = guard->latency_on;
-    ret->latency_worse_than = guard->latency_worse_than;
-    ret->prove_errors_below = guard->prove_errors_below;
-    ret->prove_ratio_below = guard->prove_ratio_below;
-    ret->blip_ms = (unsigned) guard->blip_ms;
-    ret->steps = plan->steps_count;
-    ret->planned_ms = length_ms > 60000 ? length_ms : 60000;
-    ret->sticky = sticky;
-}
 
 /* The checkpoint says which step of which attempt it was taken in: {"attempt", "step_entry",
  * "judge": text}.  Of another cutover or attempt it says nothing. */
@@ -79,7 +61,7 @@ static void make_judge(struct xf_tenure *tenure)
 {
     const struct xf_document *document = tenure->document;
     struct xf_judge_options options;
-    options_of(document->plan, tenure->service->sticky.by != XF_STICKY_NONE, &options);
+    xf_plan_judge_options(document->plan, tenure->service->sticky.by != XF_STICKY_NONE, &options);
     struct xf_error err;
     tenure->judging = xf_judge_options_check(&options, &err) == 0;
     if (!tenure->judging) {
