@@ -44,6 +44,7 @@ struct sim_options {
     enum sim_mutant mutant;
     int64_t length_ms;     /* faults end 60 s before */
     unsigned store_faults; /* per mille of calls: lost request, lost answer, refused */
+    unsigned late_writes;  /* per mille of writes: up to 10 s on their way */
     unsigned message_loss; /* per mille, either way */
     bool store_outages, leader_kills, leader_freezes, proxy_freezes, proxy_restarts, clock_jumps;
     bool long_absence;         /* a proxy that died stays away for a minute or more */

@@ -89,7 +89,9 @@ void sim_proxy_receive(struct sim *sim, unsigned number, const struct xf_message
     }
     memcpy(proxy->write_id, state->write_id, sizeof(proxy->write_id));
     proxy->in_force_at =
-        sim->now + (int64_t) (sim_chance(sim, 20) ? sim_draw(sim, 4000) : sim_draw(sim, 15));
+        sim->now + (int64_t) (sim_chance(sim, sim->options.mutant == SIM_IN_FORCE_LIE ? 700 : 20)
+                                  ? sim_draw(sim, 4000)
+                                  : sim_draw(sim, 15));
     proxy->quiet_since = -1;
     proxy->beat_at = sim->now;
 }
@@ -106,7 +108,7 @@ static void carry(struct sim *sim, struct sim_proxy *proxy)
             }
         }
     }
-    bool settled = sim_proxy_in_force(sim, proxy);
+    bool settled = sim_proxy_in_force(sim, proxy) || sim->options.mutant == SIM_IN_FORCE_LIE;
     if (sim_proxy_busy(sim, proxy) > 0 || !settled) {
         proxy->quiet_since = -1;
     } else if (proxy->quiet_since < 0) {

@@ -4,6 +4,7 @@
  *     test_sim                     200 seeds, every scenario, every mutant
  *     test_sim --seeds 1 5000      so many seeds from the first on
  *     test_sim --replay SEED       one seed with a trace
+ *     test_sim --scenarios         the scenarios with a trace; --mutants, --mutant N
  */
 #include "sim.h"
 
@@ -18,6 +19,7 @@ static struct sim_options stormy(uint64_t seed)
     return (struct sim_options){.seed = seed,
                                 .length_ms = 300000,
                                 .store_faults = seed % 3 == 0 ? 100 : 20,
+                                .late_writes = seed % 4 == 1 ? 100 : 0,
                                 .message_loss = seed % 5 == 0 ? 200 : 30,
                                 .store_outages = seed % 2 == 0,
                                 .leader_kills = seed % 3 != 1,
@@ -219,12 +221,12 @@ static const char *const mutant_names[SIM_MUTANTS] = {
     [SIM_IN_FORCE_LIE] = "a proxy confirms before it obeys",
 };
 
-#define MUTANT_SEEDS 60u
+#define MUTANT_SEEDS 120u
 
-static unsigned run_mutants(void)
+static unsigned run_mutants(enum sim_mutant first, enum sim_mutant end)
 {
     unsigned survivors = 0;
-    for (enum sim_mutant mutant = SIM_NO_FENCE; mutant < SIM_MUTANTS; mutant++) {
+    for (enum sim_mutant mutant = first; mutant < end; mutant++) {
         bool caught = false;
         char breach[512] = "";
         uint64_t seed = 1;
@@ -232,6 +234,10 @@ static unsigned run_mutants(void)
             struct sums sums = {0};
             struct sim_options options = stormy(seed);
             options.mutant = mutant;
+            if (mutant == SIM_NO_FENCE || mutant == SIM_NO_EXPECTED) {
+                options.late_writes = 300; /* writes that arrive after another took over */
+                options.leader_kills = options.leader_freezes = true;
+            }
             if (mutant == SIM_FORGETFUL) { /* somebody must be away while leaders change */
                 options.long_absence = options.proxy_restarts = options.leader_kills = true;
                 options.green_fails = false;
@@ -268,8 +274,14 @@ int main(int argc, char **argv)
         return run_scenarios(true) != 0;
     }
     if (argc == 2 && strcmp(argv[1], "--mutants") == 0) {
-        return run_mutants() != 0;
+        return run_mutants(SIM_NO_FENCE, SIM_MUTANTS) != 0;
     }
-    unsigned failed = run_seeds(1, 200) + run_scenarios(false) + run_mutants();
+    if (argc == 3 && strcmp(argv[1], "--mutant") == 0) {
+        unsigned mutant = (unsigned) strtoul(argv[2], NULL, 10);
+        return mutant == 0 || mutant >= SIM_MUTANTS ||
+               run_mutants((enum sim_mutant) mutant, (enum sim_mutant)(mutant + 1)) != 0;
+    }
+    unsigned failed =
+        run_seeds(1, 200) + run_scenarios(false) + run_mutants(SIM_NO_FENCE, SIM_MUTANTS);
     return failed != 0;
 }
