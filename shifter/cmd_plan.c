@@ -286,10 +286,13 @@ static void print_end(const struct xf_plan *plan, const struct xf_timeline *time
     printf("soaked, at the earliest: %s; then the drain, the signal, and finalize %s\n",
            when(timeline->ends_ms, at),
            plan->finalize_when == XF_FINALIZE_AUTO ? "by itself" : "by hand");
-    printf("at worst about %s requests fail before the guard acts (step %u, a fault that begins "
-           "late in it)%s\n",
-           count(timeline->worst, worst), timeline->worst_step + 1,
-           plan->guard.rescue ? "; of these blue rescues what is safe to repeat" : "");
+    if (timeline->worst >= 0) {
+        printf(
+            "at worst about %s requests fail before the guard acts (step %u, a fault that begins "
+            "late in it)%s\n",
+            count(timeline->worst, worst), timeline->worst_step + 1,
+            plan->guard.rescue ? "; of these blue rescues what is safe to repeat" : "");
+    }
     for (unsigned i = 0; i < timeline->warnings_count; i++) {
         printf("warning: %s\n", timeline->warnings[i]);
     }
