@@ -184,6 +184,7 @@ static void make_first(struct xf_tenure *tenure)
 {
     if (tenure->document != NULL) {
         tenure->holds_newer = true;
+        tenure->found = (struct xf_version){0};
         return;
     }
     const struct xf_config *config = tenure->options.config;
@@ -212,6 +213,7 @@ static void got_state(void *context, enum xf_store_result result,
     } else if (tenure->document != NULL &&
                xf_version_compare(&state->version, &tenure->version) < 0) {
         tenure->holds_newer = true;
+        tenure->found = state->version;
     } else if (xf_document_read(state->document, &document, &err) != 0) {
         load_failed(tenure, "state", err.message);
     } else if (strcmp(document->service, tenure->service->name) != 0) {

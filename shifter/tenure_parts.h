@@ -66,7 +66,8 @@ struct xf_tenure {
     char *document_text;
     struct xf_version version;
     char write_id[XF_UUID_TEXT_BYTES];
-    bool holds_newer; /* the store was found older than this: it must be restored */
+    bool holds_newer;        /* the store was found older than this: it must be restored */
+    struct xf_version found; /* what the store had instead: a restoring write expects it */
 
     struct xf_pending_write write;
     struct xf_message_command *commands[XF_COMMANDS_MAX];

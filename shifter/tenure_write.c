@@ -79,7 +79,7 @@ void xf_tenure_write(struct xf_tenure *tenure, struct xf_decision *decision,
     }
     *write = (struct xf_pending_write){.on = true,
                                        .decision = *decision,
-                                       .expected = tenure->version,
+                                       .expected = restored ? tenure->found : tenure->version,
                                        .next = next_version(tenure, decision),
                                        .restored = restored};
     write->document = xf_document_write(write->decision.document);

@@ -1,0 +1,114 @@
+"""Two hosts on one Redis: one leads, both serve, and no loss of Redis moves a weight."""
+
+import os
+import shutil
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+
+from harness import net
+from harness.load import Load
+from harness.processes import Started
+
+
+class Redis:
+    """A real redis-server that keeps nothing on disk."""
+
+    def __init__(self, folder):
+        self.folder = Path(folder)
+        self.port = net.free_port()
+        self.process = None
+        self.start()
+
+    def start(self):
+        self.process = Started(
+            ["redis-server", "--port", self.port, "--bind", "127.0.0.1", "--save", "", "--dir", self.folder],
+            self.folder / "redis.log")
+        net.wait_until(lambda: net.accepts(self.port), 10, "redis-server")
+
+    def command(self, *words):
+        return subprocess.run(["redis-cli", "-p", str(self.port), *words], check=True, capture_output=True,
+                              text=True).stdout
+
+    def end(self):
+        if self.process is not None:
+            self.process.end()
+
+
+@pytest.fixture
+def fleet(crossfade, nginx, started, folder):
+    assert shutil.which("redis-server"), "redis-server is needed"
+    redis = Redis(folder)
+    started.append(redis)
+    v1, v2 = nginx("v1"), nginx("v2")
+    hosts = [crossfade({"v1": [v1.address], "v2": [v2.address]}, workers=1, extra={
+        "store": f"redis://127.0.0.1:{redis.port}/0", "drain": {"quiet": "300ms"}}) for _ in range(2)]
+    for host in hosts:
+        host.wait_status(lambda s: len(s["proxies"]) == 2 and s["leader"] is not None, 20, "two proxies, one leader")
+    return hosts, redis, v1, v2
+
+
+def test_a_verb_given_to_one_host_is_in_force_on_both(fleet):
+    (one, two), _, _, v2 = fleet
+    one.cli("start", "--to", "v2", check=0)
+    two.cli("weight", "100%", check=0)
+    for host in (one, two):
+        assert host.status()["weight"] == {"desired": 100, "actual": 100}
+    before = len(v2.log_entries())
+    with Load(one.port, rate=200) as first, Load(two.port, rate=200) as second:
+        time.sleep(1)
+    assert first.failed() == [] and second.failed() == []
+    assert set(first.servers()) == set(second.servers()) and len(v2.log_entries()) > before
+    leaders = {host.status()["leader"]["id"] for host in (one, two)}
+    assert len(leaders) == 1
+
+
+@pytest.mark.parametrize("loss", ["flushed", "killed", "stopped"])
+def test_no_loss_of_redis_fails_a_request_or_moves_a_weight(fleet, loss):
+    (one, two), redis, _, _ = fleet
+    one.cli("start", "--to", "v2", check=0)
+    one.cli("weight", "40%", check=0)
+    with Load(one.port, rate=200) as first, Load(two.port, rate=200) as second:
+        if loss == "flushed":
+            redis.command("FLUSHALL")
+        elif loss == "killed":
+            redis.process.signal(signal.SIGKILL)
+            redis.process.wait(5)
+        else:
+            redis.process.signal(signal.SIGSTOP)
+        time.sleep(5)
+        if loss != "flushed":
+            status = two.status()
+            assert status["weight"]["desired"] == 40 and not status["store"]["ok"]
+        if loss == "killed":
+            redis.start()
+        elif loss == "stopped":
+            redis.process.signal(signal.SIGCONT)
+        status = two.wait_status(lambda s: s["store"]["ok"] and s["leader"] is not None
+                                 and all(p["in_force"] for p in s["proxies"]), 15, "recovery")
+        assert status["weight"]["desired"] == 40 and status["state"] == "shifting"
+        two.cli("weight", "60%", check=0)  # it can be steered again
+    assert first.failed() == [] and second.failed() == []
+
+
+def test_another_leads_when_the_leader_is_killed_and_the_weight_stays(fleet):
+    (one, two), _, _, _ = fleet
+    one.cli("start", "--to", "v2", check=0)
+    one.cli("weight", "30%", check=0)
+    with Load(one.port, rate=200) as load:
+        epochs = []
+        for _ in range(2):
+            leader = one.status()["leader"]
+            epochs.append(leader["epoch"])
+            for host in (one, two):
+                os.kill(host.child("shifter").pid, signal.SIGKILL)
+            status = one.wait_status(lambda s: s["leader"] is not None and s["leader"]["id"] != leader["id"],
+                                     20, "another leader")
+            assert status["weight"]["desired"] == 30 and status["state"] == "shifting"
+        epochs.append(one.status()["leader"]["epoch"])
+        assert epochs == sorted(set(epochs))
+        one.cli("weight", "35%", check=0)
+    assert load.failed() == []
