@@ -274,6 +274,14 @@ class Stage:
         connection.close()
         return answer
 
+    def await_up(self, cluster):
+        """Until crossfade's health checks see every server of the cluster."""
+        limit = time.monotonic() + 20
+        while not all(server["up"] for server in self.status()["clusters"][cluster]["servers"]):
+            if time.monotonic() > limit:
+                raise Failure(f"{cluster} is not seen up after 20 s")
+            time.sleep(0.1)
+
     def follow(self, seconds, until, act=None):
         """Prints the timeline until `until(status)`; `act(status)` may intervene."""
         limit = time.monotonic() + seconds
@@ -353,6 +361,7 @@ def act_one(stage):
 def act_two(stage):
     stage.say("ACT 2  from web-v2 to web-v3: the new version turns bad half-way")
     stage.start_cluster("web-v3")
+    stage.await_up("web-v3")
     plan = stage.folder / "act2.yaml"
     plan.write_text(PLAN.format(name="release-3", to="web-v3"))
     stage.say(f"$ crossfade start act2.yaml        {stage.command('start', str(plan))}")
