@@ -4,6 +4,7 @@
 #include "proxy/client.h"
 
 #include "proxy/exchange.h"
+#include "proxy/tls.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -42,16 +43,22 @@ void xf_client_starve(struct xf_client *client)
     }
 }
 
-bool xf_client_watch(struct xf_client *client)
+/* The connection cannot go on, whatever is being done on it. */
+static void give_up(struct xf_client *client)
 {
-    if (xf_conn_watch(&client->conn)) {
-        return true;
-    }
     if (client->exchange != NULL) {
         xf_exchange_client_lost(client->exchange);
     } else {
         xf_client_close(client);
     }
+}
+
+bool xf_client_watch(struct xf_client *client)
+{
+    if (xf_conn_watch(&client->conn)) {
+        return true;
+    }
+    give_up(client);
     return false;
 }
 
@@ -81,8 +88,7 @@ void xf_client_close(struct xf_client *client)
 
 void xf_client_reset(struct xf_client *client)
 {
-    struct linger linger = {.l_onoff = 1, .l_linger = 0};
-    (void) setsockopt(xf_conn_fd(&client->conn), SOL_SOCKET, SO_LINGER, &linger, sizeof(linger));
+    xf_conn_spoil(&client->conn);
     xf_client_close(client);
 }
 
@@ -306,7 +312,9 @@ static void on_event(evutil_socket_t fd, short what, void *arg)
     (void) fd;
     xf_engine_enter(client->engine);
     xf_conn_note(&client->conn, what);
-    if (client->exchange != NULL) {
+    if (!xf_conn_flush(&client->conn)) {
+        give_up(client);
+    } else if (client->exchange != NULL) {
         xf_exchange_client_event(client->exchange, what);
     } else if (client->lingering) {
         linger_read(client);
@@ -337,6 +345,10 @@ void xf_client_accept(struct xf_engine *engine, int fd, unsigned listener,
     atomic_store_explicit(&engine->stats->clients, engine->clients_count, memory_order_relaxed);
     xf_count(&engine->stats->accepted, 1);
     arm(client, XF_DEADLINE_HEADER);
+    if (engine->listeners[listener].tls && !xf_tls_open(engine->tls, listener, &client->conn)) {
+        xf_client_close(client);
+        return;
+    }
     read_head(client);
     if (!client->conn.open || client->conn.watched) {
         return;
@@ -363,6 +375,9 @@ void xf_client_expired(struct xf_client *client, enum xf_deadline_kind kind)
 static bool has_request(const struct xf_client *client)
 {
     char byte;
+    if (client->conn.tls != NULL && xf_tls_young(&client->conn)) {
+        return true; /* it is about to come, or its limit */
+    }
     return recv(xf_conn_fd(&client->conn), &byte, 1, MSG_PEEK | MSG_DONTWAIT) > 0;
 }
 

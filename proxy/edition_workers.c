@@ -5,6 +5,7 @@
 
 #include "config/base/log.h"
 #include "proxy/spawn.h"
+#include "proxy/tls_context.h"
 #include "proxy/worker.h"
 
 #include <errno.h>
@@ -23,6 +24,7 @@
 struct birth {
     struct xf_edition *edition;
     unsigned index;
+    struct xf_tls_contexts *tls;
 };
 
 static int prepare_worker(void *context, struct xf_error *err)
@@ -31,6 +33,11 @@ static int prepare_worker(void *context, struct xf_error *err)
     struct xf_log_ring *ring = birth->edition->slot[birth->index].ring;
     if (ring != NULL) {
         xf_log_ring_enter_worker(ring);
+    }
+    /* Here, because only now it may still read the keys. */
+    if (xf_tls_wanted(birth->edition->config) &&
+        xf_tls_contexts_load(birth->edition->config, &birth->tls, err) != 0) {
+        return -1;
     }
     return xf_board_enter_worker(birth->edition->board, birth->index, err);
 }
@@ -45,8 +52,11 @@ static int run_worker(void *context, int channel_fd)
                                           .channel_fd = channel_fd,
                                           .listen_fds = edition->listen_fds,
                                           .slots = edition->sockets,
-                                          .log_ring = edition->slot[birth->index].ring};
-    return xf_worker_run(&start);
+                                          .log_ring = edition->slot[birth->index].ring,
+                                          .tls = birth->tls};
+    int code = xf_worker_run(&start);
+    xf_tls_contexts_free(birth->tls);
+    return code;
 }
 
 /* What a worker keeps open: every slot's sockets, its part of the board, its ring. */

@@ -6,6 +6,7 @@
 #include "proxy/client.h"
 #include "proxy/exchange.h"
 #include "proxy/logring.h"
+#include "proxy/tls.h"
 #include "proxy/upstream.h"
 
 #include <stdio.h>
@@ -135,6 +136,7 @@ static void set_listeners(struct xf_engine *engine)
     for (unsigned i = 0; i < engine->config->listeners_count; i++) {
         struct xf_engine_listener *listener = &engine->listeners[i];
         listener->config = &engine->config->listeners[i];
+        listener->tls = engine->tls != NULL && listener->config->tls.certificate != NULL;
         (void) snprintf(listener->port, sizeof(listener->port), "%u",
                         (unsigned) listener->config->bind.port);
     }
@@ -239,6 +241,14 @@ int xf_engine_create(const struct xf_worker_start *start, struct xf_engine **ret
         xf_engine_destroy(engine);
         return XF_FAIL(err, XF_E_NO_MEMORY, "no memory for a worker");
     }
+    if (start->tls != NULL) {
+        xf_tls_contexts_use_tickets(start->tls, xf_board_tickets(start->board));
+        engine->tls = xf_tls_worker_create(start->tls, &engine->slab, engine->stats);
+        if (engine->tls == NULL) {
+            xf_engine_destroy(engine);
+            return XF_FAIL(err, XF_E_NO_MEMORY, "no memory for TLS");
+        }
+    }
     set_clusters(engine);
     set_services(engine);
     set_listeners(engine);
@@ -258,6 +268,7 @@ void xf_engine_destroy(struct xf_engine *engine)
     }
     xf_text_release(&engine->log_text);
     xf_deadlines_release(&engine->deadlines);
+    xf_tls_worker_destroy(engine->tls);
     xf_slab_release(&engine->slab);
     xf_objects_release(&engine->clients_memory);
     xf_objects_release(&engine->exchanges_memory);

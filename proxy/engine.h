@@ -31,6 +31,7 @@
 struct xf_client;
 struct xf_exchange;
 struct xf_upstream;
+struct xf_tls_worker; /* tls.h */
 
 /* One server as this worker sees it. */
 struct xf_engine_server {
@@ -68,6 +69,7 @@ struct xf_engine_service {
 struct xf_engine_listener {
     const struct xf_config_listener *config;
     char port[8];
+    bool tls;
 };
 
 struct xf_engine {
@@ -85,6 +87,7 @@ struct xf_engine {
     size_t scratch_bytes;
     struct xf_field *fields; /* the table both parsers fill */
     struct xf_slab slab;
+    struct xf_tls_worker *tls; /* NULL: no listener has it */
     struct xf_objects clients_memory, exchanges_memory, upstreams_memory;
 
     /* Time: refreshed once a turn. */

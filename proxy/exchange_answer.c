@@ -181,7 +181,8 @@ static enum xf_step final_head(struct xf_exchange *exchange, char *bytes, size_t
     if (exchange->cookie_new && (xf_route_flags(exchange->choice.word) & XF_ROUTE_CUTOVER) != 0) {
         const struct xf_engine_service *service = &engine->services[exchange->service];
         options.set_cookie.length =
-            xf_sticky_cookie(cookie, service->config->sticky.name, exchange->cookie_id, false);
+            xf_sticky_cookie(cookie, service->config->sticky.name, exchange->cookie_id,
+                             engine->listeners[exchange->client->listener].tls);
         options.set_cookie.bytes = cookie;
     }
     size_t built = xf_build_response(engine->scratch, engine->scratch_bytes, bytes, response,

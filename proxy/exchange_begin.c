@@ -136,7 +136,7 @@ static bool build(struct xf_exchange *exchange, char *bytes, size_t length,
     struct xf_request_options options = {
         .client = {address, xf_address_text(&client->address, address)},
         .trusted = client->trusted,
-        .scheme = piece_of("http"),
+        .scheme = piece_of(listener->tls ? "https" : "http"),
         .port = piece_of(listener->port),
         .via = {XF_VIA_NAME, sizeof(XF_VIA_NAME) - 1},
         .request_id = {id, sizeof(id)},

@@ -2,7 +2,8 @@
  * proxy.h -- the data plane as the control plane sees it.
  *
  * shifter/ includes this, and through it the board (routes, health, counters), the channel to
- * the supervisor and the HTTP/1.1 parser that the admin port shares; nothing else of proxy/.
+ * the supervisor the HTTP/1.1 parser that the admin port shares and the check of
+ * certificates; nothing else of proxy/.
  */
 #ifndef XF_PROXY_PROXY_H
 #define XF_PROXY_PROXY_H
@@ -14,6 +15,7 @@
 #include "proxy/histogram.h"
 #include "proxy/http1.h"
 #include "proxy/inforce.h"
+#include "proxy/tls_context.h"
 
 /* What a child of the supervisor is given.  It returns the process's exit code. */
 struct xf_child_start {

@@ -14,7 +14,9 @@
 #include "proxy/supervisor_state.h"
 
 #include "config/base/log.h"
+#include "config/yaml.h"
 #include "proxy/spawn.h"
+#include "proxy/tls_context.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -106,6 +108,12 @@ int xf_supervisor_parse_text(const char *path, int fd, struct xf_config **ret,
     }
     int failed = xf_config_parse(path, text, bytes, ret, ret_problems);
     munmap(text, bytes);
+    if (failed == 0 && xf_tls_check(*ret, &err) != 0) {
+        xf_problems_add(ret_problems, 1, 1, false, "%s", err.message);
+        xf_config_destroy(*ret);
+        *ret = NULL;
+        failed = -1;
+    }
     return failed;
 }
 

@@ -3,6 +3,8 @@
  */
 #include "proxy/transport.h"
 
+#include "proxy/tls.h"
+
 #include <errno.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -12,6 +14,7 @@ void xf_conn_prepare(struct xf_conn *conn, struct event_base *loop, int fd,
 {
     short what = EV_READ | EV_WRITE | EV_CLOSED | EV_ET | EV_PERSIST;
     (void) event_assign(&conn->event, loop, fd, what, callback, owner);
+    conn->tls = NULL;
     conn->readable = true;
     conn->writable = true;
     conn->hung_up = false;
@@ -43,6 +46,10 @@ void xf_conn_close(struct xf_conn *conn)
         return;
     }
     int fd = xf_conn_fd(conn);
+    if (conn->tls != NULL) {
+        xf_tls_finish(conn);
+        xf_tls_drop(conn);
+    }
     if (conn->watched) {
         (void) event_del(&conn->event);
     }
@@ -51,16 +58,24 @@ void xf_conn_close(struct xf_conn *conn)
     conn->open = false;
 }
 
+void xf_conn_spoil(struct xf_conn *conn)
+{
+    struct linger linger = {.l_onoff = 1, .l_linger = 0};
+    (void) setsockopt(xf_conn_fd(conn), SOL_SOCKET, SO_LINGER, &linger, sizeof(linger));
+    if (conn->tls != NULL) {
+        xf_tls_drop(conn);
+    }
+}
+
 void xf_conn_reset(struct xf_conn *conn)
 {
     if (conn->open) {
-        struct linger linger = {.l_onoff = 1, .l_linger = 0};
-        (void) setsockopt(xf_conn_fd(conn), SOL_SOCKET, SO_LINGER, &linger, sizeof(linger));
+        xf_conn_spoil(conn);
         xf_conn_close(conn);
     }
 }
 
-ssize_t xf_conn_receive(struct xf_conn *conn, void *bytes, size_t size)
+ssize_t xf_conn_receive_raw(struct xf_conn *conn, void *bytes, size_t size)
 {
     ssize_t got;
     do {
@@ -76,7 +91,7 @@ ssize_t xf_conn_receive(struct xf_conn *conn, void *bytes, size_t size)
     return XF_CONN_ERROR;
 }
 
-static ssize_t send_with(struct xf_conn *conn, const void *bytes, size_t size, int flags)
+ssize_t xf_conn_send_raw(struct xf_conn *conn, const void *bytes, size_t size, int flags)
 {
     ssize_t sent;
     do {
@@ -95,19 +110,35 @@ static ssize_t send_with(struct xf_conn *conn, const void *bytes, size_t size, i
     return XF_CONN_ERROR;
 }
 
+ssize_t xf_conn_receive(struct xf_conn *conn, void *bytes, size_t size)
+{
+    return conn->tls != NULL ? xf_tls_receive(conn, bytes, size)
+                             : xf_conn_receive_raw(conn, bytes, size);
+}
+
 ssize_t xf_conn_send(struct xf_conn *conn, const void *bytes, size_t size)
 {
-    return send_with(conn, bytes, size, 0);
+    return conn->tls != NULL ? xf_tls_send(conn, bytes, size, 0)
+                             : xf_conn_send_raw(conn, bytes, size, 0);
 }
 
 ssize_t xf_conn_send_last(struct xf_conn *conn, const void *bytes, size_t size)
 {
-    return send_with(conn, bytes, size, MSG_MORE);
+    return conn->tls != NULL ? xf_tls_send(conn, bytes, size, MSG_MORE)
+                             : xf_conn_send_raw(conn, bytes, size, MSG_MORE);
+}
+
+bool xf_conn_flush(struct xf_conn *conn)
+{
+    return conn->tls == NULL || !conn->writable || xf_tls_flush(conn);
 }
 
 void xf_conn_finish(struct xf_conn *conn)
 {
     if (conn->open) {
+        if (conn->tls != NULL) {
+            xf_tls_finish(conn);
+        }
         (void) shutdown(xf_conn_fd(conn), SHUT_WR);
     }
 }

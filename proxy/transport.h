@@ -23,8 +23,11 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+struct xf_tls; /* tls.h */
+
 struct xf_conn {
     struct event event;
+    struct xf_tls *tls; /* NULL: plain text */
     bool readable;
     bool writable;
     bool hung_up; /* EV_CLOSED came: the peer sends nothing more */
@@ -43,6 +46,8 @@ void xf_conn_prepare(struct xf_conn *conn, struct event_base *loop, int fd,
 XF_NODISCARD bool xf_conn_watch(struct xf_conn *conn);
 /* Takes the event out and closes the descriptor; harmless when not open. */
 void xf_conn_close(struct xf_conn *conn);
+/* What follows is a close that the peer sees as a reset, without TLS's word of an end. */
+void xf_conn_spoil(struct xf_conn *conn);
 /* Like close, but the peer gets a reset: it must not take what it has for the whole. */
 void xf_conn_reset(struct xf_conn *conn);
 
@@ -69,6 +74,11 @@ ssize_t xf_conn_send(struct xf_conn *conn, const void *bytes, size_t size);
 /* The same for the last bytes before a close or finish that follows at once: they leave together
  * with the end. */
 ssize_t xf_conn_send_last(struct xf_conn *conn, const void *bytes, size_t size);
+/* Sends what TLS owes by itself, when the connection has become writable; false: it is lost. */
+XF_NODISCARD bool xf_conn_flush(struct xf_conn *conn);
+/* The bytes on the wire: for tls.c, which stands between these and the functions above. */
+ssize_t xf_conn_receive_raw(struct xf_conn *conn, void *bytes, size_t size);
+ssize_t xf_conn_send_raw(struct xf_conn *conn, const void *bytes, size_t size, int flags);
 /* Ends our direction after what was sent. */
 void xf_conn_finish(struct xf_conn *conn);
 /* True when the connection has failed though nothing was read from it yet (a pending reset). */

@@ -10,7 +10,8 @@
 
 #include "proxy/board.h"
 
-struct xf_log_ring; /* logring.h */
+struct xf_log_ring;     /* logring.h */
+struct xf_tls_contexts; /* tls_context.h */
 
 struct xf_worker_start {
     const struct xf_config *config;
@@ -23,6 +24,7 @@ struct xf_worker_start {
     const int *listen_fds;
     unsigned slots;
     struct xf_log_ring *log_ring; /* NULL: access log off */
+    struct xf_tls_contexts *tls;  /* of the listeners; NULL: none has TLS */
 };
 
 int xf_worker_run(const struct xf_worker_start *start);

@@ -2,6 +2,8 @@
  * cmd_check.c -- `check`, `explain` and `version`: what can be said without a daemon.
  */
 #include "config/config.h"
+#include "config/yaml.h"
+#include "proxy/proxy.h"
 #include "shifter/cmd_host.h"
 #include "shifter/command.h"
 
@@ -12,7 +14,12 @@ static int check_file(const char *path)
 {
     struct xf_config *config = NULL;
     struct xf_problems problems;
+    struct xf_error err;
     int failed = xf_config_read(path, &config, &problems);
+    if (failed == 0 && xf_tls_check(config, &err) != 0) {
+        xf_problems_add(&problems, 1, 1, false, "%s", err.message);
+        failed = -1;
+    }
     xf_problems_print(&problems, stderr);
     if (failed == 0) {
         printf("%s: %u listener%s, %u service%s, %u cluster%s, %u worker%s\n", path,

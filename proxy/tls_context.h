@@ -1,0 +1,38 @@
+/*
+ * tls_context.h -- what the TLS connections of a listener have in common: certificate, key, rules.
+ *
+ * Loaded while the process may still read the files: by a worker before it drops its privileges,
+ * by who checks a configuration to say early what is wrong.  TLS 1.2 and 1.3, http/1.1 alone in
+ * ALPN, no renegotiation, no session cache; sessions live in tickets, whose keys stand on the
+ * board.
+ */
+#ifndef XF_PROXY_TLS_CONTEXT_H
+#define XF_PROXY_TLS_CONTEXT_H
+
+#include "config/base/error.h"
+#include "config/config.h"
+#include "proxy/board.h"
+
+struct ssl_ctx_st; /* OpenSSL's SSL_CTX */
+
+struct xf_tls_contexts {
+    unsigned count;
+    struct ssl_ctx_st *of[]; /* by listener; NULL: plain text */
+};
+
+/* Whether any listener has TLS. */
+bool xf_tls_wanted(const struct xf_config *config);
+/* One context for each listener with `tls`; the error names the file and the reason. */
+XF_NODISCARD int xf_tls_contexts_load(const struct xf_config *config, struct xf_tls_contexts **ret,
+                                      struct xf_error *err);
+void xf_tls_contexts_free(struct xf_tls_contexts *contexts); /* accepts NULL */
+/* Tickets are sealed with these keys from now on; `keys` must live as long as the contexts. */
+void xf_tls_contexts_use_tickets(struct xf_tls_contexts *contexts,
+                                 const struct xf_ticket_keys *keys);
+/* Loads and forgets: whether the listeners of `config` could serve. */
+XF_NODISCARD int xf_tls_check(const struct xf_config *config, struct xf_error *err);
+/* New random keys, or those of `from` where it is not NULL. */
+XF_NODISCARD int xf_tls_set_tickets(struct xf_ticket_keys *keys, const struct xf_ticket_keys *from,
+                                    struct xf_error *err);
+
+#endif
