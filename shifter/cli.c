@@ -491,3 +491,25 @@ int xf_cli_pin_step(struct xf_cli *cli)
     json_decref(status);
     return 0;
 }
+
+char *xf_cli_read_plan(const char *path, size_t *ret_length)
+{
+    FILE *file = strcmp(path, "-") == 0 ? stdin : fopen(path, "re");
+    char *text = file != NULL ? malloc(XF_PLAN_BYTES_MAX + 2) : NULL;
+    if (text == NULL) {
+        xf_cli_note("crossfade: %s: %s", path, strerror(errno));
+    } else {
+        size_t length = fread(text, 1, XF_PLAN_BYTES_MAX + 1, file); /* one more shows an excess */
+        text[length] = '\0';
+        *ret_length = length;
+        if (ferror(file)) {
+            xf_cli_note("crossfade: %s: cannot be read: is it a file?", path);
+            free(text);
+            text = NULL;
+        }
+    }
+    if (file != NULL && file != stdin) {
+        fclose(file);
+    }
+    return text;
+}

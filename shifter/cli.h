@@ -87,6 +87,10 @@ XF_NODISCARD int xf_cli_pin_step(struct xf_cli *cli);
 int xf_cli_wait(const struct xf_cli *cli, const char *wait_for, const char *cutover,
                 int64_t timeout_ms);
 
+/* Reads a plan's text from `path` (`-`: standard input), at most XF_PLAN_BYTES_MAX and one byte
+ * more, terminated; the caller frees it.  NULL: what is wrong was printed. */
+XF_NODISCARD char *xf_cli_read_plan(const char *path, size_t *ret_length);
+
 /* Members of JSON objects with a fallback; never NULL. */
 const char *xf_cli_text(const json_t *object, const char *key, const char *otherwise);
 double xf_cli_number(const json_t *object, const char *key, double otherwise);

@@ -13,7 +13,6 @@
 #include "config/base/clock.h"
 #include "config/base/text.h"
 
-#include <errno.h>
 #include <getopt.h>
 #include <math.h>
 #include <stdio.h>
@@ -88,26 +87,6 @@ static int parse_arguments(int argc, char **argv, struct request *ret)
     return result;
 }
 
-static char *read_file(const char *path, size_t *ret_length)
-{
-    FILE *file = strcmp(path, "-") == 0 ? stdin : fopen(path, "re");
-    char *text = file != NULL ? malloc(XF_PLAN_BYTES_MAX + 1) : NULL;
-    if (text == NULL) {
-        xf_cli_note("crossfade: %s: %s", path, strerror(errno));
-    } else {
-        *ret_length = fread(text, 1, XF_PLAN_BYTES_MAX + 1, file);
-        if (ferror(file)) {
-            xf_cli_note("crossfade: %s: cannot be read: is it a file?", path);
-            free(text);
-            text = NULL;
-        }
-    }
-    if (file != NULL && file != stdin) {
-        fclose(file);
-    }
-    return text;
-}
-
 /* Whether the plan fits the configuration; prints what does not. */
 static int check_config(const struct request *request, const struct xf_plan *plan)
 {
@@ -134,7 +113,7 @@ static int read_plan(const struct request *request, struct xf_plan **ret)
 {
     size_t length = 0;
     struct xf_problems problems = {0};
-    char *text = read_file(request->plan_path, &length);
+    char *text = xf_cli_read_plan(request->plan_path, &length);
     if (text == NULL) {
         return 2;
     }

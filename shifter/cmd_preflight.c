@@ -9,7 +9,6 @@
 #include "shifter/gate.h"
 #include "shifter/plan.h"
 
-#include <errno.h>
 #include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -107,33 +106,13 @@ static void print_checks(const struct xf_checks *checks)
     printf("%s\n", xf_checks_passed(checks) ? "preflight passed" : "preflight FAILED");
 }
 
-static char *read_file(const char *path, size_t *ret_length)
-{
-    FILE *file = fopen(path, "re");
-    char *text = file != NULL ? malloc(XF_PLAN_BYTES_MAX + 1) : NULL;
-    if (text == NULL) {
-        xf_cli_note("crossfade: %s: %s", path, strerror(errno));
-    } else {
-        *ret_length = fread(text, 1, XF_PLAN_BYTES_MAX + 1, file);
-        if (ferror(file)) {
-            xf_cli_note("crossfade: %s: cannot be read: is it a file?", path);
-            free(text);
-            text = NULL;
-        }
-    }
-    if (file != NULL) {
-        fclose(file);
-    }
-    return text;
-}
-
 /* Reads plan and configuration; prints what is wrong with either.  0 or 2. */
 static int read_inputs(const struct request *request, struct xf_plan **ret_plan,
                        struct xf_config **ret_config)
 {
     size_t length = 0;
     struct xf_problems problems = {0};
-    char *text = read_file(request->plan_path, &length);
+    char *text = xf_cli_read_plan(request->plan_path, &length);
     if (text == NULL) {
         return 2;
     }

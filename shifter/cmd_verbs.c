@@ -10,7 +10,6 @@
 #include "shifter/document.h"
 #include "shifter/plan.h"
 
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -174,37 +173,12 @@ int xf_cmd_finalize(int argc, char **argv)
     return xf_cli_change(&cli, "finalize", arguments, NULL);
 }
 
-/* Reads a whole file of at most XF_PLAN_BYTES_MAX; the caller frees it.  NULL: printed. */
-static char *read_plan_file(const char *path, size_t *ret_length)
-{
-    FILE *file = strcmp(path, "-") == 0 ? stdin : fopen(path, "re");
-    if (file == NULL) {
-        xf_cli_note("crossfade: %s: %s", path, strerror(errno));
-        return NULL;
-    }
-    char *text = malloc(XF_PLAN_BYTES_MAX + 1);
-    size_t length = text != NULL ? fread(text, 1, XF_PLAN_BYTES_MAX + 1, file) : 0;
-    bool failed = text == NULL || ferror(file) != 0;
-    if (file != stdin) {
-        fclose(file);
-    }
-    if (failed || length > XF_PLAN_BYTES_MAX) {
-        xf_cli_note("crossfade: %s: %s", path,
-                    failed ? "cannot be read: is it a file?" : "larger than a plan may be");
-        free(text);
-        return NULL;
-    }
-    text[length] = '\0';
-    *ret_length = length;
-    return text;
-}
-
 /* The body of `start` for a plan file: checked here first, so that errors name line and column
  * without a daemon.  NULL: printed. */
 static json_t *plan_arguments(struct xf_cli *cli, const char *path, bool *ret_auto)
 {
     size_t length = 0;
-    char *text = read_plan_file(path, &length);
+    char *text = xf_cli_read_plan(path, &length);
     if (text == NULL) {
         return NULL;
     }
