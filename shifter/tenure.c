@@ -473,6 +473,42 @@ static void decide(struct xf_tenure *tenure)
     }
 }
 
+/* What the store has while nothing is being written: an older save may stand there again. */
+static void got_look(void *context, enum xf_store_result result, const struct xf_store_state *state,
+                     const char *message)
+{
+    struct xf_tenure *tenure = context;
+    (void) message;
+    XF_ASSERT(tenure->magic == XF_TENURE_MAGIC);
+    tenure->looking = false;
+    bool same = xf_version_compare(&tenure->version, &tenure->looked_from) == 0;
+    if (tenure->phase != XF_TENURE_LEADING || tenure->write.on || !same) {
+        return;
+    }
+    struct xf_version found = result == XF_STORE_OK ? state->version : (struct xf_version){0};
+    bool known = result == XF_STORE_OK || result == XF_STORE_ABSENT;
+    if (known && xf_version_compare(&found, &tenure->version) < 0) {
+        xf_tenure_note(tenure, "store.set_back", "the store knows less than it did");
+        tenure->holds_newer = true;
+        tenure->found = found;
+    }
+}
+
+static void look_at_store(struct xf_tenure *tenure)
+{
+    int64_t now = xf_tenure_now(tenure);
+    bool due = now - tenure->looked_ms >= XF_LOOK_MS;
+    if (!due || tenure->looking || tenure->write.on || tenure->holds_newer ||
+        tenure->version.generation == 0 || !xf_tenure_store_ok(tenure)) {
+        return;
+    }
+    tenure->looked_ms = now;
+    tenure->looking = true;
+    tenure->looked_from = tenure->version;
+    tenure->options.store->calls->read_state(tenure->options.store, tenure->service->name, got_look,
+                                             tenure);
+}
+
 static void watch_store(struct xf_tenure *tenure)
 {
     bool ok = xf_tenure_store_ok(tenure);
@@ -498,6 +534,7 @@ void xf_tenure_tick(struct xf_tenure *tenure)
         xf_tenure_write_tick(tenure);
         decide(tenure);
         checkpoint(tenure);
+        look_at_store(tenure);
         if (xf_tenure_now(tenure) - tenure->published_ms >= 1000 &&
             tenure->version.generation > 0 && !tenure->holds_newer) {
             xf_tenure_publish(tenure);

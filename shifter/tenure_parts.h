@@ -17,6 +17,7 @@
 #define XF_WAIT_MS        5000  /* then a verb answers and names who lags */
 #define XF_RETRY_MS       250   /* between attempts at the store */
 #define XF_CHECKPOINT_MS  1000
+#define XF_LOOK_MS        5000 /* between looks at what the store has */
 
 enum xf_tenure_phase {
     XF_TENURE_ASIDE,   /* another leads, or nobody yet */
@@ -66,7 +67,10 @@ struct xf_tenure {
     char *document_text;
     struct xf_version version;
     char write_id[XF_UUID_TEXT_BYTES];
-    bool holds_newer;        /* the store was found older than this: it must be restored */
+    bool holds_newer; /* the store was found older than this: it must be restored */
+    bool looking;     /* the store was asked whether it still has what was written */
+    int64_t looked_ms;
+    struct xf_version looked_from;
     struct xf_version found; /* what the store had instead: a restoring write expects it */
 
     struct xf_pending_write write;

@@ -4,8 +4,8 @@
 1. The dev preset (ASan and UBSan) is built and all its ctests run: unit, simulation, style, fuzz
    regression.
 2. The black-box tests run against build/release/crossfade, then again, but for those marked
-   `release_only`, against build/dev/crossfade, where a sanitizer's report fails the test that
-   caused it.
+   `release_only` (and, in an ordinary run, `slow`), against build/dev/crossfade, where a
+   sanitizer's report fails the test that caused it.
 
 The last line is `N passed, N failed`, over everything; the exit status is 0 only if none failed.
 """
@@ -92,7 +92,8 @@ def main():
     if run.build():
         run.ctest()
         run.blackbox("release", "build/release/crossfade", "")
-        run.blackbox("sanitized", "build/dev/crossfade", "not release_only")
+        run.blackbox("sanitized", "build/dev/crossfade",
+                     "not release_only" if options.long else "not release_only and not slow")
     for reason in run.count.reasons:
         print(f"failed: {reason}")
     print(f"{time.monotonic() - run.began:.0f} s in all; reports in build/results")

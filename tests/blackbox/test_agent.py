@@ -15,6 +15,8 @@ from harness.crossfade import binary
 from harness.raw import Closed, Raw, request
 from wire_cases import REQUESTS
 
+pytestmark = pytest.mark.slow
+
 CHECK = {"every": "200ms", "timeout": "200ms", "rise": 2, "fall": 2}
 PLAN = {
     "name": "move",

@@ -13,6 +13,8 @@ from harness import net, processes
 from harness.load import Load
 from harness.raw import request
 
+pytestmark = pytest.mark.slow
+
 PLAN = {
     "name": "move",
     "service": "gateway",

@@ -18,6 +18,8 @@ from harness import net
 from harness.load import Load
 from harness.raw import Raw
 
+pytestmark = pytest.mark.slow
+
 QUICK = {"evidence": "advisory"}
 STATUS_KEYS = {
     "schema", "service", "cutover", "state", "since", "live", "from", "to", "last", "generation", "version",

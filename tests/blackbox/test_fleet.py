@@ -13,6 +13,8 @@ from harness import net
 from harness.load import Load
 from harness.processes import Started
 
+pytestmark = pytest.mark.slow
+
 
 class Redis:
     """A real redis-server that keeps nothing on disk."""

@@ -3,25 +3,28 @@ fail do, by name."""
 
 import json
 import subprocess
+import tempfile
 import time
-from pathlib import Path
 
 import pytest
 
 from harness.crossfade import binary
 from kong_world import Node, Postgres, died_after_core, fresh, half_way_to_3_0, two_hops_unfinished
 
+pytestmark = pytest.mark.slow
+
 BINARY = str(binary())
 
 
 @pytest.fixture(scope="module")
-def postgres(tmp_path_factory):
-    server = Postgres(tmp_path_factory.mktemp("postgres"))
-    for parent in Path(server.folder).parents:  # the server's own user must reach its folder
-        if str(parent).startswith("/tmp/pytest"):
-            parent.chmod(0o755)
-    yield server.start()
-    server.stop()
+def postgres():
+    # A folder of its own: another user runs the server, and pytest's folders are closed to it.
+    with tempfile.TemporaryDirectory(prefix="crossfade-postgres-") as folder:
+        server = Postgres(folder)
+        try:
+            yield server.start()
+        finally:
+            server.stop()
 
 
 class World:

@@ -13,6 +13,8 @@ from harness.crossfade import Crossfade, sanitized
 from harness.load import Load
 from harness.raw import Closed, Raw, request
 
+pytestmark = pytest.mark.slow
+
 RATE = 300 if sanitized() else 1000
 
 

@@ -221,7 +221,7 @@ static const char *const mutant_names[SIM_MUTANTS] = {
     [SIM_IN_FORCE_LIE] = "a proxy confirms before it obeys",
 };
 
-#define MUTANT_SEEDS 120u
+#define MUTANT_SEEDS 400u
 
 static unsigned run_mutants(enum sim_mutant first, enum sim_mutant end)
 {

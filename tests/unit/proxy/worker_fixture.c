@@ -96,7 +96,8 @@ void fixture_start(struct fixture *fixture, const char *service, const char *mor
     (void) signal(SIGPIPE, SIG_IGN);
     static unsigned started;
     memset(fixture, 0, sizeof(*fixture));
-    fixture->look_for_leaks = started++ % 6 == 0;
+    /* Threads of an earlier test would look like leaks in the fork: only the first is clean. */
+    fixture->look_for_leaks = started++ == 0;
     backend_listen(&fixture->blue[0], "blue-0");
     backend_listen(&fixture->blue[1], "blue-1");
     backend_listen(&fixture->green[0], "green-0");
