@@ -107,7 +107,7 @@ def test_reloads_leak_no_descriptors(crossfade, web):
     workers = [count(each.pid) for each in proxy.workers()]
     for number in (3, 4, 5, 6):
         reload(number)
-    assert {pid: count(pid) for pid in pids} == before
+    net.wait_until(lambda: {pid: count(pid) for pid in pids} == before, 10, "as many as before")
     assert max(count(each.pid) for each in proxy.workers()) <= max(workers) + 1
 
 

@@ -223,14 +223,22 @@ static const char *const mutant_names[SIM_MUTANTS] = {
 
 #define MUTANT_SEEDS 400u
 
+/* Where a mutant was last caught late: tried first, to save minutes; then 1, 2, 3, … */
+static const uint64_t mutant_likely[SIM_MUTANTS] = {
+    [SIM_NO_EXPECTED] = 195, [SIM_FORGETFUL] = 41, [SIM_IN_FORCE_LIE] = 41};
+
 static unsigned run_mutants(enum sim_mutant first, enum sim_mutant end)
 {
     unsigned survivors = 0;
     for (enum sim_mutant mutant = first; mutant < end; mutant++) {
         bool caught = false;
         char breach[512] = "";
-        uint64_t seed = 1;
-        for (; seed <= MUTANT_SEEDS && !caught; seed++) {
+        uint64_t seed = 0;
+        for (uint64_t tried = 0; tried <= MUTANT_SEEDS && !caught; tried++) {
+            seed = tried == 0 ? mutant_likely[mutant] : tried;
+            if (seed == 0) {
+                continue;
+            }
             struct sums sums = {0};
             struct sim_options options = stormy(seed);
             options.mutant = mutant;
@@ -246,7 +254,7 @@ static unsigned run_mutants(enum sim_mutant first, enum sim_mutant end)
         }
         if (caught) {
             printf("mutant \"%s\": seed %llu, %s\n", mutant_names[mutant],
-                   (unsigned long long) seed - 1, breach);
+                   (unsigned long long) seed, breach);
         } else {
             printf("mutant \"%s\" survived %u seeds\n", mutant_names[mutant], MUTANT_SEEDS);
             survivors++;
