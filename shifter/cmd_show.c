@@ -124,7 +124,9 @@ int xf_cmd_history(int argc, char **argv)
     }
     if (cli.verify && !xf_cli_true(history, "verified")) {
         xf_cli_note("crossfade history: %s",
-                    xf_cli_text(history, "message", "a verdict could not be recomputed"));
+                    xf_cli_text(history, "message",
+                                "--verify is not yet supported: no verdict was "
+                                "recomputed"));
         result = 1;
     }
     json_decref(history);

@@ -81,8 +81,8 @@ const struct xf_command xf_commands[] = {
     {"watch", "[--every DURATION]", "the same, live; piped: a line per change", REACH_DETAILS,
      xf_cmd_watch},
     {"why", "", "the last verdict and every hold, in words", REACH_DETAILS, xf_cmd_why},
-    {"history", "[--count N] [--since DURATION] [--verify]", "the log: who did what, and why",
-     REACH_DETAILS, xf_cmd_history},
+    {"history", "[--count N] [--since DURATION]", "the log: who did what, and why", REACH_DETAILS,
+     xf_cmd_history},
     {"wait", "--for weight=PERCENT|held|safe|finalized [--cutover ID] [--timeout DURATION]",
      "block until the cutover is that far",
      "Exit codes: 0 reached or passed, 3 a hold needs a person, 5 aborted, 124 time is up.\n"
