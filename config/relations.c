@@ -164,6 +164,18 @@ static void check_checks(struct xf_reader *reader)
     }
 }
 
+/* Half a client certificate would be a connection without one. */
+static void check_upstream_tls(struct xf_reader *reader)
+{
+    for (unsigned i = 0; i < reader->config->clusters_count; i++) {
+        const struct xf_config_upstream_tls *tls = &reader->config->clusters[i].tls;
+        if ((tls->certificate == NULL) != (tls->key == NULL)) {
+            xf_reader_complain(reader, xf_yaml_get(reader->clusters[i], "tls"),
+                               "tls: \"certificate\" and \"key\" belong together");
+        }
+    }
+}
+
 /* A rate or a deadline without its policy is no mistake: a plan may choose that policy. */
 static void check_drain(struct xf_reader *reader, const struct xf_yaml_node *root)
 {
@@ -207,6 +219,7 @@ void xf_check_relations(struct xf_reader *reader, const struct xf_yaml_node *roo
     check_services(reader);
     check_clusters(reader);
     check_checks(reader);
+    check_upstream_tls(reader);
     check_drain(reader, root);
     check_store(reader, root);
     check_access_log(reader, root);

@@ -37,7 +37,8 @@ enum xf_step xf_exchange_push_request(struct xf_exchange *exchange)
         stop_upload(exchange);
         return XF_STEP_MOVED;
     }
-    exchange->written |= sent > 0;
+    /* Under TLS the bytes may be on their way though none was taken from us. */
+    exchange->written |= sent > 0 || upstream->conn.tls != NULL;
     exchange->request_moved |= sent > 0;
     request->start += (uint32_t) sent;
     if (xf_buffer_length(request) == 0 && !exchange->replayable) {

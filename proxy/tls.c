@@ -3,6 +3,8 @@
  */
 #include "proxy/tls.h"
 
+#include "proxy/tls_session.h"
+
 #include <openssl/bio.h>
 #include <openssl/err.h>
 #include <openssl/ssl.h>
@@ -11,30 +13,8 @@
 #include <sys/socket.h>
 
 #define RECORD_BYTES_MAX (16384u + 512u) /* of one record with its frame */
-#define IN_BYTES         65536u          /* read from the socket in one go */
 #define BATCH_BYTES      49152u          /* encrypted in one go: three records */
-#define OUT_BYTES        131072u         /* a batch, or a handshake with a long chain */
 #define SILENT_BYTES_MAX 262144u         /* taken at once without a byte for the reader */
-
-struct xf_tls_worker {
-    struct xf_tls_contexts *contexts;
-    struct xf_slab *slab;
-    struct xf_stats_header *stats;
-    BIO_METHOD *method;
-    size_t in_at, in_end, out_length; /* of the session that is being worked on */
-    char in[IN_BYTES], out[OUT_BYTES];
-};
-
-struct xf_tls {
-    struct xf_tls_worker *worker;
-    SSL *ssl;
-    struct xf_buffer *kept;   /* ciphertext that was read and not yet wanted */
-    struct xf_buffer *unsent; /* ciphertext that did not fit into the socket */
-    size_t owed;              /* of the next bytes to send so many are in `unsent` already */
-    bool counted;             /* the handshake is over */
-    bool failed;              /* nothing more may be done with it */
-    bool finished;            /* close_notify was sent */
-};
 
 /* ---- OpenSSL's side: memory ---- */
 
@@ -56,7 +36,7 @@ static int take_in(BIO *bio, char *bytes, size_t size, size_t *ret)
 static int put_out(BIO *bio, const char *bytes, size_t size, size_t *ret)
 {
     struct xf_tls_worker *worker = BIO_get_data(bio);
-    size_t room = OUT_BYTES - worker->out_length;
+    size_t room = XF_TLS_OUT_BYTES - worker->out_length;
     BIO_clear_retry_flags(bio);
     if (room == 0) {
         BIO_set_retry_write(bio);
@@ -91,7 +71,7 @@ struct xf_tls_worker *xf_tls_worker_create(struct xf_tls_contexts *contexts, str
     worker->method = BIO_meth_new(BIO_get_new_index() | BIO_TYPE_SOURCE_SINK, "crossfade");
     if (worker->method == NULL || BIO_meth_set_read_ex(worker->method, take_in) != 1 ||
         BIO_meth_set_write_ex(worker->method, put_out) != 1 ||
-        BIO_meth_set_ctrl(worker->method, control) != 1) {
+        BIO_meth_set_ctrl(worker->method, control) != 1 || !xf_tls_sessions_init(worker)) {
         xf_tls_worker_destroy(worker);
         return NULL;
     }
@@ -101,30 +81,39 @@ struct xf_tls_worker *xf_tls_worker_create(struct xf_tls_contexts *contexts, str
 void xf_tls_worker_destroy(struct xf_tls_worker *worker)
 {
     if (worker != NULL) {
+        xf_tls_sessions_release(worker);
         BIO_meth_free(worker->method);
         free(worker);
     }
 }
 
-bool xf_tls_open(struct xf_tls_worker *worker, unsigned listener, struct xf_conn *conn)
+struct xf_tls *xf_tls_begin(struct xf_tls_worker *worker, SSL_CTX *context)
 {
     struct xf_tls *tls = calloc(1, sizeof(*tls));
     if (tls == NULL) {
-        return false;
+        return NULL;
     }
     tls->worker = worker;
-    tls->ssl = SSL_new(worker->contexts->of[listener]);
+    tls->ssl = SSL_new(context);
     BIO *bio = tls->ssl != NULL ? BIO_new(worker->method) : NULL;
     if (bio == NULL) {
         SSL_free(tls->ssl);
         free(tls);
-        return false;
+        return NULL;
     }
     BIO_set_data(bio, worker);
     BIO_set_init(bio, 1);
     SSL_set_bio(tls->ssl, bio, bio);
-    SSL_set_accept_state(tls->ssl);
-    conn->tls = tls;
+    return tls;
+}
+
+bool xf_tls_open(struct xf_tls_worker *worker, unsigned listener, struct xf_conn *conn)
+{
+    conn->tls = xf_tls_begin(worker, worker->contexts->of[listener]);
+    if (conn->tls == NULL) {
+        return false;
+    }
+    SSL_set_accept_state(conn->tls->ssl);
     return true;
 }
 
@@ -152,7 +141,7 @@ static bool keep_unsent(struct xf_tls *tls, const char *bytes, size_t length)
     if (length == 0) {
         return true;
     }
-    if (before + length > OUT_BYTES) {
+    if (before + length > XF_TLS_OUT_BYTES) {
         return false; /* it makes us speak and does not listen */
     }
     struct xf_buffer *larger = xf_slab_get(tls->worker->slab, before + length);
@@ -190,8 +179,7 @@ static bool push_unsent(struct xf_conn *conn, int flags)
     return true;
 }
 
-/* Sends what OpenSSL made, behind what already waits. */
-static bool push_out(struct xf_conn *conn, int flags)
+bool xf_tls_push_out(struct xf_conn *conn, int flags)
 {
     struct xf_tls *tls = conn->tls;
     struct xf_tls_worker *worker = tls->worker;
@@ -242,7 +230,7 @@ ssize_t xf_tls_send(struct xf_conn *conn, const void *bytes, size_t size, int fl
         size_t batch = size - done < BATCH_BYTES ? size - done : BATCH_BYTES;
         bool last = done + batch == size;
         if (!encrypt(tls, (const char *) bytes + done, batch) ||
-            !push_out(conn, last ? flags : flags | MSG_MORE)) {
+            !xf_tls_push_out(conn, last ? flags : flags | MSG_MORE)) {
             return XF_CONN_ERROR;
         }
         if (tls->unsent != NULL) { /* the caller brings these bytes again: then they are skipped */
@@ -264,17 +252,10 @@ void xf_tls_finish(struct xf_conn *conn)
     tls->worker->out_length = 0;
     ERR_clear_error();
     (void) SSL_shutdown(tls->ssl);
-    (void) push_out(conn, 0);
+    (void) xf_tls_push_out(conn, 0);
 }
 
 /* ---- receiving ---- */
-
-enum ending {
-    GOES_ON,
-    FULL,  /* the reader's memory is */
-    ENDED, /* in order, or by the end of the connection */
-    LOST
-};
 
 static void count(struct xf_tls *tls)
 {
@@ -289,10 +270,10 @@ static void count(struct xf_tls *tls)
 }
 
 /* Gives OpenSSL what is there, and what it says to the peer to the socket. */
-static enum ending decrypt(struct xf_conn *conn, char *bytes, size_t size, size_t *got)
+static enum xf_tls_ending decrypt(struct xf_conn *conn, char *bytes, size_t size, size_t *got)
 {
     struct xf_tls *tls = conn->tls;
-    enum ending ending = GOES_ON;
+    enum xf_tls_ending ending = XF_TLS_GOES_ON;
     while (*got < size) {
         size_t length = 0;
         ERR_clear_error();
@@ -302,33 +283,35 @@ static enum ending decrypt(struct xf_conn *conn, char *bytes, size_t size, size_
         }
         int error = SSL_get_error(tls->ssl, 0);
         if (error == SSL_ERROR_ZERO_RETURN) {
-            ending = ENDED;
+            ending = XF_TLS_ENDED;
         } else if (error != SSL_ERROR_WANT_READ) {
-            ending = LOST;
+            ending = XF_TLS_LOST;
         }
         break;
     }
     count(tls);
-    if (!push_out(conn, 0)) {
-        ending = LOST;
+    if (!xf_tls_push_out(conn, 0)) {
+        ending = XF_TLS_LOST;
     }
-    return ending == GOES_ON && *got == size ? FULL : ending;
+    return ending == XF_TLS_GOES_ON && *got == size ? XF_TLS_FULL : ending;
 }
 
-/* Reads from the socket into the worker's memory. */
-static enum ending feed(struct xf_conn *conn, size_t size, bool *ret_last)
+enum xf_tls_ending xf_tls_feed(struct xf_conn *conn, size_t size, bool *ret_last)
 {
     struct xf_tls_worker *worker = conn->tls->worker;
     size_t want = size < RECORD_BYTES_MAX ? RECORD_BYTES_MAX : size;
-    want = want < IN_BYTES ? want : IN_BYTES;
+    want = want < XF_TLS_IN_BYTES ? want : XF_TLS_IN_BYTES;
     ssize_t got = xf_conn_receive_raw(conn, worker->in, want);
     worker->in_at = 0;
     worker->in_end = got > 0 ? (size_t) got : 0;
     *ret_last = got < (ssize_t) want;
-    return got == 0 ? ENDED : got == XF_CONN_ERROR ? LOST : GOES_ON;
+    if (got == 0) { /* without close_notify: from a server it may be a cut answer (9112 9.8) */
+        return conn->tls->to_server ? XF_TLS_LOST : XF_TLS_ENDED;
+    }
+    return got == XF_CONN_ERROR ? XF_TLS_LOST : XF_TLS_GOES_ON;
 }
 
-static bool keep_input(struct xf_tls *tls)
+bool xf_tls_keep_input(struct xf_tls *tls)
 {
     struct xf_tls_worker *worker = tls->worker;
     size_t rest = worker->in_end - worker->in_at;
@@ -366,26 +349,26 @@ ssize_t xf_tls_receive(struct xf_conn *conn, void *bytes, size_t size)
         return XF_CONN_ERROR;
     }
     take_kept(tls);
-    enum ending ending = decrypt(conn, bytes, size, &got);
+    enum xf_tls_ending ending = decrypt(conn, bytes, size, &got);
     /* Until there is something and the socket had no more: a reader that got less than it asked
      * for may take it that nothing is left. */
-    while (ending == GOES_ON && conn->readable && !(last && got > 0)) {
-        ending = feed(conn, size, &last);
+    while (ending == XF_TLS_GOES_ON && conn->readable && !(last && got > 0)) {
+        ending = xf_tls_feed(conn, size, &last);
         fed += tls->worker->in_end;
-        if (ending == GOES_ON && tls->worker->in_end > 0) {
+        if (ending == XF_TLS_GOES_ON && tls->worker->in_end > 0) {
             ending = decrypt(conn, bytes, size, &got);
         }
         if (got == 0 && fed > SILENT_BYTES_MAX) {
-            ending = LOST;
+            ending = XF_TLS_LOST;
         }
     }
-    if (ending == FULL && !keep_input(tls)) {
-        ending = LOST;
+    if (ending == XF_TLS_FULL && !xf_tls_keep_input(tls)) {
+        ending = XF_TLS_LOST;
     }
-    tls->failed |= ending == LOST;
-    conn->hung_up |= ending == ENDED || ending == LOST;
+    tls->failed |= ending == XF_TLS_LOST;
+    conn->hung_up |= ending == XF_TLS_ENDED || ending == XF_TLS_LOST;
     if (got > 0) {
         return (ssize_t) got;
     }
-    return ending == ENDED ? 0 : ending == LOST ? XF_CONN_ERROR : XF_CONN_AGAIN;
+    return ending == XF_TLS_ENDED ? 0 : ending == XF_TLS_LOST ? XF_CONN_ERROR : XF_CONN_AGAIN;
 }

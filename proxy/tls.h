@@ -28,6 +28,17 @@ void xf_tls_worker_destroy(struct xf_tls_worker *worker); /* accepts NULL */
 XF_NODISCARD bool xf_tls_open(struct xf_tls_worker *worker, unsigned listener,
                               struct xf_conn *conn);
 
+/* Puts the client's side of a session with `server` (a number over all clusters) on `conn`.  False
+ * without memory. */
+XF_NODISCARD bool xf_tls_open_server(struct xf_tls_worker *worker,
+                                     const struct xf_config_cluster *cluster, unsigned server,
+                                     struct xf_conn *conn);
+enum xf_tls_shake { XF_SHAKE_DONE, XF_SHAKE_GOES_ON, XF_SHAKE_BROKEN };
+/* Goes on with the handshake with a server. */
+enum xf_tls_shake xf_tls_shake(struct xf_conn *conn);
+/* Why the last one was BROKEN. */
+const char *xf_tls_why(const struct xf_tls_worker *worker);
+
 /* The same contracts as the functions of transport.h, which call them where conn->tls is set. */
 ssize_t xf_tls_receive(struct xf_conn *conn, void *bytes, size_t size);
 ssize_t xf_tls_send(struct xf_conn *conn, const void *bytes, size_t size, int flags);

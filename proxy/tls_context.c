@@ -3,6 +3,8 @@
  */
 #include "proxy/tls_context.h"
 
+#include "proxy/tls_cluster.h"
+
 #include <errno.h>
 #include <openssl/core_names.h>
 #include <openssl/err.h>
@@ -144,7 +146,7 @@ static int no_passphrase(char *buffer, int size, int writing, void *context)
     return -1;
 }
 
-static const char *reason(void)
+const char *xf_tls_reason(void)
 {
     unsigned long last = ERR_peek_last_error();
     const char *text = ERR_reason_error_string(last);
@@ -175,11 +177,11 @@ static int load(SSL_CTX *context, unsigned listener, const struct xf_config_tls 
 {
     if (SSL_CTX_use_certificate_chain_file(context, tls->certificate) != 1) {
         return XF_FAIL(err, XF_E_CONFIG, "listeners[%u].tls.certificate: %.160s: %s", listener,
-                       tls->certificate, reason());
+                       tls->certificate, xf_tls_reason());
     }
     if (SSL_CTX_use_PrivateKey_file(context, tls->key, SSL_FILETYPE_PEM) != 1) {
         return XF_FAIL(err, XF_E_CONFIG, "listeners[%u].tls.key: %.160s: %s", listener, tls->key,
-                       reason());
+                       xf_tls_reason());
     }
     return 0;
 }
@@ -191,35 +193,55 @@ bool xf_tls_wanted(const struct xf_config *config)
             return true;
         }
     }
+    for (unsigned i = 0; i < config->clusters_count; i++) {
+        if (config->clusters[i].tls.enabled) {
+            return true;
+        }
+    }
     return false;
+}
+
+static int load_listener(const struct xf_config *config, unsigned listener, SSL_CTX **ret,
+                         struct xf_error *err)
+{
+    const struct xf_config_tls *tls = &config->listeners[listener].tls;
+    if (tls->certificate == NULL) {
+        return 0;
+    }
+    ERR_clear_error();
+    *ret = SSL_CTX_new(TLS_server_method());
+    if (*ret == NULL || !set_rules(*ret)) {
+        return XF_FAIL(err, XF_E_SYSTEM, "OpenSSL: %s", xf_tls_reason());
+    }
+    return load(*ret, listener, tls, err);
 }
 
 int xf_tls_contexts_load(const struct xf_config *config, struct xf_tls_contexts **ret,
                          struct xf_error *err)
 {
-    unsigned count = config->listeners_count;
+    unsigned count = config->listeners_count, clusters = config->clusters_count;
     struct xf_tls_contexts *contexts =
-        calloc(1, sizeof(*contexts) + count * sizeof(contexts->of[0]));
+        calloc(1, sizeof(*contexts) + (count + clusters) * sizeof(contexts->of[0]));
     if (contexts == NULL) {
         return XF_FAIL(err, XF_E_NO_MEMORY, "no memory for TLS");
     }
-    contexts->count = count;
-    for (unsigned i = 0; i < count; i++) {
-        const struct xf_config_tls *tls = &config->listeners[i].tls;
-        if (tls->certificate == NULL) {
-            continue;
+    *contexts = (struct xf_tls_contexts){.count = count,
+                                         .clusters_count = clusters,
+                                         .servers_count = config->servers_count,
+                                         .to = contexts->of + count};
+    int failed = 0;
+    for (unsigned i = 0; i < count && failed == 0; i++) {
+        failed = load_listener(config, i, &contexts->of[i], err);
+    }
+    for (unsigned i = 0; i < clusters && failed == 0; i++) {
+        if (config->clusters[i].tls.enabled) {
+            failed = xf_tls_cluster_load(&config->clusters[i], &contexts->to[i], err);
         }
-        ERR_clear_error();
-        contexts->of[i] = SSL_CTX_new(TLS_server_method());
-        int failed = 0;
-        if (contexts->of[i] == NULL || !set_rules(contexts->of[i])) {
-            failed = XF_FAIL(err, XF_E_SYSTEM, "OpenSSL: %s", reason());
-        }
-        if (failed != 0 || load(contexts->of[i], i, tls, err) != 0) {
-            ERR_clear_error();
-            xf_tls_contexts_free(contexts);
-            return -1;
-        }
+    }
+    ERR_clear_error();
+    if (failed != 0) {
+        xf_tls_contexts_free(contexts);
+        return -1;
     }
     *ret = contexts;
     return 0;
@@ -228,8 +250,8 @@ int xf_tls_contexts_load(const struct xf_config *config, struct xf_tls_contexts 
 void xf_tls_contexts_free(struct xf_tls_contexts *contexts)
 {
     if (contexts != NULL) {
-        for (unsigned i = 0; i < contexts->count; i++) {
-            SSL_CTX_free(contexts->of[i]);
+        for (unsigned i = 0; i < contexts->count + contexts->clusters_count; i++) {
+            SSL_CTX_free(contexts->of[i]); /* those of the clusters stand behind */
         }
         free(contexts);
     }

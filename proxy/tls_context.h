@@ -1,5 +1,6 @@
 /*
- * tls_context.h -- what the TLS connections of a listener have in common: certificate, key, rules.
+ * tls_context.h -- what the TLS connections of a listener have in common: certificate, key, rules;
+ * and, from tls_cluster.h, what those to a cluster have.
  *
  * Loaded while the process may still read the files: by a worker before it drops its privileges,
  * by who checks a configuration to say early what is wrong.  TLS 1.2 and 1.3, http/1.1 alone in
@@ -16,20 +17,23 @@
 struct ssl_ctx_st; /* OpenSSL's SSL_CTX */
 
 struct xf_tls_contexts {
-    unsigned count;
+    unsigned count, clusters_count, servers_count;
+    struct ssl_ctx_st **to;  /* by cluster; NULL: plain text */
     struct ssl_ctx_st *of[]; /* by listener; NULL: plain text */
 };
 
-/* Whether any listener has TLS. */
+/* Whether any listener or cluster has TLS. */
 bool xf_tls_wanted(const struct xf_config *config);
-/* One context for each listener with `tls`; the error names the file and the reason. */
+/* One context for each listener and cluster with `tls`; the error names the file and the reason. */
 XF_NODISCARD int xf_tls_contexts_load(const struct xf_config *config, struct xf_tls_contexts **ret,
                                       struct xf_error *err);
 void xf_tls_contexts_free(struct xf_tls_contexts *contexts); /* accepts NULL */
 /* Tickets are sealed with these keys from now on; `keys` must live as long as the contexts. */
 void xf_tls_contexts_use_tickets(struct xf_tls_contexts *contexts,
                                  const struct xf_ticket_keys *keys);
-/* Loads and forgets: whether the listeners of `config` could serve. */
+/* OpenSSL's word for the last error. */
+const char *xf_tls_reason(void);
+/* Loads and forgets: whether the listeners of `config` could serve, and reach their clusters. */
 XF_NODISCARD int xf_tls_check(const struct xf_config *config, struct xf_error *err);
 /* New random keys, or those of `from` where it is not NULL. */
 XF_NODISCARD int xf_tls_set_tickets(struct xf_ticket_keys *keys, const struct xf_ticket_keys *from,

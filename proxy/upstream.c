@@ -5,6 +5,7 @@
 
 #include "proxy/exchange.h"
 #include "proxy/pool.h"
+#include "proxy/tls.h"
 
 #include <errno.h>
 #include <netinet/in.h>
@@ -33,13 +34,56 @@ static bool read_address(const struct xf_server_health *health, struct sockaddr_
     return false;
 }
 
+static void tell(struct xf_upstream *upstream, bool success)
+{
+    upstream->connecting = false;
+    xf_exchange_connected(upstream->exchange, success);
+}
+
+/* The connection stands; the handshake goes on. */
+static void shake(struct xf_upstream *upstream)
+{
+    struct xf_engine *engine = upstream->engine;
+    enum xf_tls_shake shaken = xf_tls_shake(&upstream->conn);
+    if (shaken == XF_SHAKE_GOES_ON) {
+        return;
+    }
+    if (shaken == XF_SHAKE_BROKEN) {
+        const struct xf_engine_server *server = &engine->servers[upstream->server];
+        xf_log_limited(&engine->log_limit, 10, XF_LOG_WARNING, "upstream.tls_failed",
+                       "cluster=%s server=%s why=\"%s\"",
+                       engine->clusters[server->cluster].config->name,
+                       server->config->endpoint.text, xf_tls_why(engine->tls));
+    }
+    tell(upstream, shaken == XF_SHAKE_DONE);
+}
+
 static void established(struct xf_upstream *upstream)
 {
+    struct xf_engine *engine = upstream->engine;
+    const struct xf_config_cluster *cluster =
+        engine->clusters[engine->servers[upstream->server].cluster].config;
     int error = 0;
     socklen_t size = sizeof(error);
-    bool failed = getsockopt(xf_conn_fd(&upstream->conn), SOL_SOCKET, SO_ERROR, &error, &size) != 0;
-    upstream->connecting = false;
-    xf_exchange_connected(upstream->exchange, !failed && error == 0);
+    bool failed =
+        getsockopt(xf_conn_fd(&upstream->conn), SOL_SOCKET, SO_ERROR, &error, &size) != 0 ||
+        error != 0;
+    if (failed || !cluster->tls.enabled) {
+        tell(upstream, !failed);
+    } else if (xf_tls_open_server(engine->tls, cluster, upstream->server, &upstream->conn)) {
+        shake(upstream);
+    } else {
+        tell(upstream, false);
+    }
+}
+
+/* Nothing is due on an idle connection but what TLS says for itself (a ticket, new keys): all
+ * else is its end, or bytes that would poison it. */
+static bool may_stay(struct xf_upstream *upstream)
+{
+    char byte;
+    struct xf_conn *conn = &upstream->conn;
+    return conn->tls != NULL && !conn->hung_up && xf_conn_receive(conn, &byte, 1) == XF_CONN_AGAIN;
 }
 
 static void on_event(evutil_socket_t fd, short what, void *arg)
@@ -48,21 +92,23 @@ static void on_event(evutil_socket_t fd, short what, void *arg)
     (void) fd;
     xf_engine_enter(upstream->engine);
     xf_conn_note(&upstream->conn, what);
+    if (!xf_conn_flush(&upstream->conn)) {
+        upstream->conn.readable = true; /* a read tells */
+    }
     if (upstream->exchange == NULL) {
-        /* Nothing is due on an idle connection: its end, or bytes that would poison it. */
-        if ((what & (EV_READ | EV_CLOSED)) != 0) {
+        if ((what & (EV_READ | EV_CLOSED)) != 0 && !may_stay(upstream)) {
             xf_pool_remove(upstream);
             xf_upstream_close(upstream);
         }
         return;
     }
-    if (upstream->connecting) {
-        if ((what & (EV_WRITE | EV_CLOSED)) != 0) {
-            established(upstream);
-        }
-        return;
+    if (!upstream->connecting) {
+        xf_exchange_pump(upstream->exchange);
+    } else if (upstream->conn.tls != NULL) {
+        shake(upstream);
+    } else if ((what & (EV_WRITE | EV_CLOSED)) != 0) {
+        established(upstream);
     }
-    xf_exchange_pump(upstream->exchange);
 }
 
 static int open_socket(const struct sockaddr_storage *address, socklen_t length)

@@ -9,20 +9,23 @@
 
 #include "config/base/list.h"
 #include "config/base/log.h"
+#include "proxy/tls_cluster.h"
 #include "shifter/agent_probe.h"
 #include "shifter/lookup.h"
 
+#include <openssl/ssl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#define PROBES_MAX   256u /* at once: descriptors are the data path's */
-#define CROWDED_MS   50   /* before a check that found no room is tried again */
-#define LOOKUP_MS    5000
-#define TTL_MS_LEAST 5000
-#define TTL_MS_MOST  60000
-#define RAMP_TICK_MS 250
-#define RAMP_FIRST   10u /* per cent of its weight with which a server comes back */
+#define PROBES_MAX     256u /* at once: descriptors are the data path's */
+#define CROWDED_MS     50   /* before a check that found no room is tried again */
+#define LOOKUP_MS      5000
+#define TTL_MS_LEAST   5000
+#define TTL_MS_MOST    60000
+#define RAMP_TICK_MS   250
+#define TLS_SAID_BYTES 8192u
+#define RAMP_FIRST     10u /* per cent of its weight with which a server comes back */
 
 struct target {
     struct xf_list node;
@@ -31,6 +34,9 @@ struct target {
     /* What it is; its own copies. */
     char cluster[XF_NAME_BYTES];
     char *text, *host, *path, *body;
+    char *tls_name; /* NULL: checked without TLS */
+    char *tls_said; /* how the configuration has it */
+    SSL_CTX *tls;   /* as the files were when the newest edition began; NULL: unusable */
     uint16_t port;
     struct xf_config_check check; /* path and body are the copies */
     bool send_proxy;
@@ -66,17 +72,50 @@ static bool same_text(const char *a, const char *b)
     return a == NULL || b == NULL ? a == b : strcmp(a, b) == 0;
 }
 
+/* What two targets must have in common to speak TLS alike; empty: they speak none. */
+static void say_tls(const struct xf_config_cluster *cluster, char said[static TLS_SAID_BYTES])
+{
+    const struct xf_config_upstream_tls *tls = &cluster->tls;
+    const char *const texts[] = {tls->ca, tls->server_name, tls->certificate, tls->key,
+                                 tls->groups};
+    int at = snprintf(said, TLS_SAID_BYTES, "%s", !tls->enabled ? "" : tls->verify ? "y" : "n");
+    for (size_t i = 0; tls->enabled && i < XF_COUNT(texts) && at < (int) TLS_SAID_BYTES; i++) {
+        at += snprintf(said + at, TLS_SAID_BYTES - (size_t) at, "\n%s",
+                       texts[i] != NULL ? texts[i] : "");
+    }
+}
+
+/* Renewed files are read at each edition; connections under way keep what they have. */
+static void load_tls(struct target *target, const struct xf_config_cluster *cluster)
+{
+    struct xf_error err = {0};
+    SSL_CTX *tls = NULL;
+    if (target->tls_name == NULL) {
+        return;
+    }
+    if (xf_tls_cluster_load(cluster, &tls, &err) != 0) {
+        char quoted[XF_LOG_QUOTE_BYTES];
+        xf_log(XF_LOG_ERROR, "check.tls_unusable", "cluster=%s reason=%s", target->cluster,
+               xf_log_quote(err.message, quoted));
+        SSL_CTX_free(tls);
+        return;
+    }
+    SSL_CTX_free(target->tls);
+    target->tls = tls;
+}
+
 static bool matches(const struct target *target, const struct xf_config_cluster *cluster,
                     const struct xf_config_server *server)
 {
     const struct xf_config_check *a = &target->check, *b = &cluster->check;
+    char said[TLS_SAID_BYTES];
+    say_tls(cluster, said);
     return strcmp(target->cluster, cluster->name) == 0 &&
-           strcmp(target->text, server->endpoint.text) == 0 &&
-           same_text(target->path, cluster->tls.enabled ? NULL : b->path) &&
-           same_text(a->body, b->body) && a->every_ms == b->every_ms &&
-           a->timeout_ms == b->timeout_ms && a->expect_low == b->expect_low &&
-           a->expect_high == b->expect_high && a->rise == b->rise && a->fall == b->fall &&
-           target->send_proxy == cluster->send_proxy &&
+           strcmp(target->text, server->endpoint.text) == 0 && same_text(target->path, b->path) &&
+           same_text(target->tls_said, said) && same_text(a->body, b->body) &&
+           a->every_ms == b->every_ms && a->timeout_ms == b->timeout_ms &&
+           a->expect_low == b->expect_low && a->expect_high == b->expect_high &&
+           a->rise == b->rise && a->fall == b->fall && target->send_proxy == cluster->send_proxy &&
            target->weight_configured == server->weight &&
            target->slow_start_ms == cluster->slow_start_ms;
 }
@@ -99,6 +138,9 @@ static void destroy_target(struct target *target)
     free(target->host);
     free(target->path);
     free(target->body);
+    free(target->tls_name);
+    free(target->tls_said);
+    SSL_CTX_free(target->tls);
     free(target);
 }
 
@@ -128,8 +170,15 @@ static struct target *create_target(struct xf_agent *agent, const struct xf_conf
     xf_agent_copy(target->cluster, sizeof(target->cluster), cluster->name);
     target->text = copy_text(server->endpoint.text, &ok);
     target->host = copy_text(server->endpoint.host, &ok);
-    target->path = copy_text(cluster->tls.enabled ? NULL : cluster->check.path, &ok);
+    target->path = copy_text(cluster->check.path, &ok);
     target->body = copy_text(cluster->check.body, &ok);
+    char said[TLS_SAID_BYTES];
+    say_tls(cluster, said);
+    target->tls_said = copy_text(said, &ok);
+    if (cluster->tls.enabled && cluster->check.path != NULL) {
+        unsigned number = (unsigned) (server - cluster->servers);
+        target->tls_name = copy_text(xf_tls_name(cluster, number), &ok);
+    }
     target->check.path = target->path;
     target->check.body = target->body;
     if (server->endpoint.numeric) {
@@ -278,7 +327,8 @@ static void begin_probe(evutil_socket_t fd, short what, void *arg)
     (void) what;
     struct target *target = arg;
     struct xf_agent_checks *checks = target->agent->checks;
-    if (target->address_bytes == 0) { /* its name has no address yet */
+    /* Its name has no address yet, or TLS cannot be spoken: what is unknown stays as it was. */
+    if (target->address_bytes == 0 || (target->tls_name != NULL && target->tls == NULL)) {
         add_timer(target->timer, target->check.every_ms);
         return;
     }
@@ -289,6 +339,8 @@ static void begin_probe(evutil_socket_t fd, short what, void *arg)
                                        .expect_high = target->check.expect_high,
                                        .body = target->body,
                                        .send_proxy = target->send_proxy,
+                                       .tls = target->tls,
+                                       .tls_name = target->tls_name,
                                        .timeout_ms = target->check.timeout_ms};
     if (checks->probes < PROBES_MAX) {
         target->probe = xf_probe_start(target->agent->loop, &options, probed, target);
@@ -401,6 +453,7 @@ static void configure_edition(struct xf_agent *agent, const struct xf_agent_edit
                 inherit(target, xf_board_health(edition->board, cluster->first_server + i));
                 begin_target(target, server->endpoint.numeric);
             }
+            load_tls(target, cluster);
             target->wanted = true;
             write_health(xf_board_health(edition->board, cluster->first_server + i), target);
         }

@@ -6,9 +6,12 @@
 #include "shifter/agent_probe.h"
 
 #include "config/base/text.h"
+#include "proxy/tls_cluster.h"
 
 #include <errno.h>
 #include <event2/event.h>
+#include <openssl/err.h>
+#include <openssl/ssl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,7 +23,9 @@
 #define FIELDS_MAX       64u
 #define REQUEST_BYTES    2048u
 
-enum phase { CONNECTING, SENDING, READING, DECIDED };
+static const char proxy_local[16] = "\r\n\r\n\0\r\nQUIT\n\x20"; /* v2, LOCAL, no addresses */
+
+enum phase { CONNECTING, SHAKING, SENDING, READING, DECIDED };
 
 struct xf_probe {
     struct event_base *loop;
@@ -28,6 +33,7 @@ struct xf_probe {
     xf_probe_done *done;
     void *context;
     int fd;
+    SSL *ssl; /* NULL: plain text */
     enum phase phase;
     struct event *event; /* of the socket, or the timer that tells a decision made in start() */
     struct event *limit;
@@ -49,6 +55,7 @@ void xf_probe_cancel(struct xf_probe *probe)
     if (probe->limit != NULL) {
         event_free(probe->limit);
     }
+    SSL_free(probe->ssl);
     if (probe->fd >= 0) {
         close(probe->fd);
     }
@@ -76,6 +83,36 @@ static void fail_errno(struct xf_probe *probe, int number)
 {
     char text[64];
     fail(probe, strerror_r(number, text, sizeof(text)));
+}
+
+/* ---- bytes: as recv() and send(), over TLS or not ---- */
+
+static ssize_t outcome(struct xf_probe *probe, int done)
+{
+    if (done > 0) {
+        return done;
+    }
+    switch (SSL_get_error(probe->ssl, done)) {
+    case SSL_ERROR_WANT_READ:
+    case SSL_ERROR_WANT_WRITE:
+        errno = EAGAIN;
+        return -1;
+    default: /* who is not whole by then is told so */
+        ERR_clear_error();
+        return 0;
+    }
+}
+
+static ssize_t take(struct xf_probe *probe, char *bytes, size_t size)
+{
+    return probe->ssl == NULL ? recv(probe->fd, bytes, size, 0)
+                              : outcome(probe, SSL_read(probe->ssl, bytes, (int) size));
+}
+
+static ssize_t put(struct xf_probe *probe, const char *bytes, size_t size)
+{
+    return probe->ssl == NULL ? send(probe->fd, bytes, size, MSG_NOSIGNAL)
+                              : outcome(probe, SSL_write(probe->ssl, bytes, (int) size));
 }
 
 /* ---- the answer ---- */
@@ -126,16 +163,19 @@ static bool judge(struct xf_probe *probe, bool end)
 
 static void read_answer(struct xf_probe *probe)
 {
-    ssize_t got = recv(probe->fd, probe->answer + probe->answer_bytes,
-                       ANSWER_BYTES_MAX - probe->answer_bytes, 0);
-    if (got < 0) {
-        if (errno != EAGAIN && errno != EINTR) {
+    bool over = false;
+    while (!over) { /* what TLS holds back makes no event */
+        ssize_t got = take(probe, probe->answer + probe->answer_bytes,
+                           ANSWER_BYTES_MAX - probe->answer_bytes);
+        if (got < 0 && errno != EAGAIN && errno != EINTR) {
             fail_errno(probe, errno);
         }
-        return;
+        if (got < 0) {
+            return;
+        }
+        probe->answer_bytes += (size_t) got;
+        over = judge(probe, got == 0);
     }
-    probe->answer_bytes += (size_t) got;
-    (void) judge(probe, got == 0);
 }
 
 /* ---- the request ---- */
@@ -144,17 +184,56 @@ static void watch(struct xf_probe *probe, short what);
 
 static void send_request(struct xf_probe *probe)
 {
-    ssize_t put = send(probe->fd, probe->request + probe->sent, probe->request_bytes - probe->sent,
-                       MSG_NOSIGNAL);
-    if (put < 0 && errno != EAGAIN && errno != EINTR) {
+    ssize_t sent = put(probe, probe->request + probe->sent, probe->request_bytes - probe->sent);
+    if (sent < 0 && errno != EAGAIN && errno != EINTR) {
         fail_errno(probe, errno);
         return;
     }
-    probe->sent += put > 0 ? (size_t) put : 0;
+    probe->sent += sent > 0 ? (size_t) sent : 0;
     if (probe->sent == probe->request_bytes) {
         probe->phase = READING;
         watch(probe, EV_READ);
     }
+}
+
+/* ---- TLS ---- */
+
+static void shake(struct xf_probe *probe)
+{
+    ERR_clear_error();
+    int done = SSL_do_handshake(probe->ssl);
+    int error = SSL_get_error(probe->ssl, done);
+    if (done == 1) {
+        probe->phase = SENDING;
+        watch(probe, EV_WRITE);
+    } else if (error == SSL_ERROR_WANT_READ || error == SSL_ERROR_WANT_WRITE) {
+        watch(probe, error == SSL_ERROR_WANT_READ ? EV_READ : EV_WRITE);
+    } else {
+        long verified = SSL_get_verify_result(probe->ssl);
+        (void) snprintf(probe->reason, sizeof(probe->reason), "TLS: %s",
+                        verified != X509_V_OK ? X509_verify_cert_error_string(verified)
+                                              : xf_tls_reason());
+        ERR_clear_error();
+        finish(probe, false);
+    }
+}
+
+static void begin_tls(struct xf_probe *probe)
+{
+    size_t bytes = probe->options.send_proxy ? sizeof(proxy_local) : 0;
+    probe->ssl = SSL_new(probe->options.tls);
+    if (probe->ssl == NULL || SSL_set_fd(probe->ssl, probe->fd) != 1 ||
+        !xf_tls_expect(probe->ssl, probe->options.tls_name)) {
+        fail(probe, "no memory for TLS");
+        return;
+    }
+    if (bytes > 0 && send(probe->fd, proxy_local, bytes, MSG_NOSIGNAL) != (ssize_t) bytes) {
+        fail(probe, "the PROXY header was not taken");
+        return;
+    }
+    SSL_set_connect_state(probe->ssl);
+    probe->phase = SHAKING;
+    shake(probe);
 }
 
 static void connected(struct xf_probe *probe)
@@ -172,10 +251,12 @@ static void connected(struct xf_probe *probe)
     probe->answer = malloc(ANSWER_BYTES_MAX);
     if (probe->answer == NULL) {
         fail(probe, "no memory for the check");
-        return;
+    } else if (probe->options.tls != NULL) {
+        begin_tls(probe);
+    } else {
+        probe->phase = SENDING;
+        send_request(probe);
     }
-    probe->phase = SENDING;
-    send_request(probe);
 }
 
 static void socket_event(evutil_socket_t fd, short what, void *arg)
@@ -186,6 +267,9 @@ static void socket_event(evutil_socket_t fd, short what, void *arg)
     switch (probe->phase) {
     case CONNECTING:
         connected(probe);
+        return;
+    case SHAKING:
+        shake(probe);
         return;
     case SENDING:
         send_request(probe);
@@ -220,11 +304,10 @@ static void watch(struct xf_probe *probe, short what)
 
 static void write_request(struct xf_probe *probe)
 {
-    static const char local[16] = "\r\n\r\n\0\r\nQUIT\n\x20"; /* PROXY v2, LOCAL, no addresses */
     size_t at = 0;
-    if (probe->options.send_proxy) {
-        memcpy(probe->request, local, sizeof(local));
-        at = sizeof(local);
+    if (probe->options.send_proxy && probe->options.tls == NULL) {
+        memcpy(probe->request, proxy_local, sizeof(proxy_local));
+        at = sizeof(proxy_local);
     }
     int length = snprintf(probe->request + at, REQUEST_BYTES - at,
                           "GET %s HTTP/1.1\r\nHost: %s\r\nUser-Agent: crossfade-check\r\n"

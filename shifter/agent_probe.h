@@ -1,8 +1,8 @@
 /*
  * agent_probe.h -- one check of one server: a TCP connect, and a GET where a path is configured.
  *
- * Never blocks; one time limit covers everything; what is read is bounded.  A server that speaks
- * TLS is checked by a TCP connect only.
+ * Never blocks; one time limit covers everything; what is read is bounded.  The GET speaks TLS
+ * where the cluster does.
  */
 #ifndef XF_SHIFTER_AGENT_PROBE_H
 #define XF_SHIFTER_AGENT_PROBE_H
@@ -12,6 +12,7 @@
 #define XF_PROBE_REASON_BYTES 96u
 
 struct event_base;
+struct ssl_ctx_st; /* OpenSSL's SSL_CTX */
 struct xf_probe;
 
 struct xf_probe_options {
@@ -19,8 +20,10 @@ struct xf_probe_options {
     const char *host; /* as sent in Host */
     const char *path; /* NULL: a connect is enough */
     unsigned expect_low, expect_high;
-    const char *body; /* text the body must contain; NULL: any */
-    bool send_proxy;  /* PROXY v2, LOCAL, goes before the request */
+    const char *body;       /* text the body must contain; NULL: any */
+    bool send_proxy;        /* PROXY v2, LOCAL, goes before all else */
+    struct ssl_ctx_st *tls; /* of the cluster; NULL: plain text */
+    const char *tls_name;   /* whom the server must be */
     int64_t timeout_ms;
 };
 
