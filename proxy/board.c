@@ -19,7 +19,7 @@
 static_assert(sizeof(struct xf_route) == XF_CACHE_LINE, "routes lie one to a cache line");
 static_assert(offsetof(struct xf_stats_header, cycle) == XF_SEGMENT_PAGE_BYTES,
               "a worker's first page holds its identity and nothing it writes");
-static_assert(offsetof(struct xf_stats_header, cells_at) < 4096,
+static_assert(offsetof(struct xf_stats_header, blames_at) < 4096,
               "the identity fits the smallest page");
 
 #define SEGMENT_BYTES_MAX (1ull << 36) /* more than any configuration within limits.h needs */
@@ -57,6 +57,7 @@ static void lay_out_stats(struct xf_stats_header *header)
     header->clusters_at = place(&end, header->clusters, sizeof(struct xf_stats_cluster));
     header->servers_at = place(&end, header->servers, sizeof(struct xf_stats_server));
     header->cells_at = place(&end, cells, sizeof(struct xf_cell));
+    header->blames_at = place(&end, header->services, sizeof(struct xf_blame_ring));
     header->bytes = round_up(end);
 }
 
@@ -280,7 +281,7 @@ static int check_stats(const struct xf_stats_header *header, uint64_t bytes, uin
         header->bytes != bytes || expected.bytes != bytes ||
         header->services_at != expected.services_at || header->pairs_at != expected.pairs_at ||
         header->clusters_at != expected.clusters_at || header->servers_at != expected.servers_at ||
-        header->cells_at != expected.cells_at) {
+        header->cells_at != expected.cells_at || header->blames_at != expected.blames_at) {
         return XF_FAIL(err, XF_E_FAILED, "a stats segment's layout does not fit its size");
     }
     return 0;
@@ -446,4 +447,10 @@ struct xf_cell *xf_stats_cells(struct xf_stats_header *stats, unsigned service)
     XF_ASSERT(service < stats->services);
     return (struct xf_cell *) (void *) ((char *) stats + stats->cells_at) +
            (size_t) service * XF_CELLS;
+}
+
+struct xf_blame_ring *xf_stats_blame(struct xf_stats_header *stats, unsigned service)
+{
+    XF_ASSERT(service < stats->services);
+    return (struct xf_blame_ring *) (void *) ((char *) stats + stats->blames_at) + service;
 }

@@ -147,6 +147,27 @@ struct xf_cell {
     struct xf_cell_entry entry[XF_CELL_WEIGHTS];
 };
 
+/* ---- who is to blame: the last responses that went badly, for `why` ---- */
+
+enum xf_blamed { XF_BLAMED_ERROR, XF_BLAMED_4XX, XF_BLAMED_SLOW, XF_BLAMED_KINDS };
+
+#define XF_BLAME_EVENTS       64u /* a ring of them per service and worker; beyond, a sample */
+#define XF_BLAME_TARGET_BYTES 85u
+
+struct xf_blame_event {
+    uint32_t attempt;
+    int32_t server; /* over all clusters of the configuration; -1: none could be reached */
+    uint8_t role;   /* enum xf_role */
+    uint8_t kind;   /* enum xf_blamed */
+    uint8_t length;
+    char target[XF_BLAME_TARGET_BYTES]; /* as the client sent it, cut */
+};
+
+struct xf_blame_ring {
+    _Alignas(XF_CACHE_LINE) _Atomic uint64_t written; /* ever; the next goes to written % EVENTS */
+    struct xf_blame_event events[XF_BLAME_EVENTS];
+};
+
 #define XF_STATS_RETIRED UINT32_MAX /* `worker` of a retired segment */
 
 struct xf_stats_header {
@@ -158,8 +179,9 @@ struct xf_stats_header {
     uint64_t edition;
     uint32_t worker, services, clusters, servers, pairs, unused;
     uint64_t services_at, pairs_at, clusters_at, servers_at, cells_at; /* offsets */
+    uint64_t blames_at;
 
-    char to_next_page[XF_SEGMENT_PAGE_BYTES - 96];
+    char to_next_page[XF_SEGMENT_PAGE_BYTES - 104];
 
     /* The worker writes.  The in-force rule (DESIGN.md section 9): odd while a turn of the loop
      * may hold a word.  In a retired segment: odd while a fold is under way. */
@@ -227,6 +249,7 @@ struct xf_stats_pair *xf_stats_pair(struct xf_stats_header *stats, unsigned pair
 struct xf_stats_cluster *xf_stats_cluster(struct xf_stats_header *stats, unsigned cluster);
 struct xf_stats_server *xf_stats_server(struct xf_stats_header *stats, unsigned server);
 struct xf_cell *xf_stats_cells(struct xf_stats_header *stats, unsigned service); /* [XF_CELLS] */
+struct xf_blame_ring *xf_stats_blame(struct xf_stats_header *stats, unsigned service);
 
 static inline void xf_count(_Atomic uint64_t *counter, uint64_t by)
 {

@@ -6,9 +6,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-void xf_judged_init(struct xf_judged *judged, struct xf_cell *cells)
+void xf_judged_init(struct xf_judged *judged, struct xf_cell *cells, struct xf_blame_ring *blame)
 {
-    *judged = (struct xf_judged){.cells = cells};
+    *judged = (struct xf_judged){.cells = cells, .blame = blame};
     xf_list_init(&judged->waiting);
 }
 
@@ -95,6 +95,23 @@ static bool is_of_this_step(const struct xf_judged *judged, const struct xf_judg
     return !terms->sticky || (judged->attempt == terms->attempt && judged->step == terms->step);
 }
 
+/* Leaves word of who is to blame; a reader throws away what may be overwritten meanwhile. */
+static void blame(struct xf_judged *judged, const struct xf_judging *judging, enum xf_blamed kind)
+{
+    if (judged->blame == NULL) {
+        return;
+    }
+    uint64_t written = xf_read(&judged->blame->written);
+    struct xf_blame_event *event = &judged->blame->events[written % XF_BLAME_EVENTS];
+    event->attempt = judging->terms.attempt;
+    event->server = judging->server;
+    event->role = judging->terms.role;
+    event->kind = (uint8_t) kind;
+    event->length = judging->target_length;
+    memcpy(event->target, judging->target, judging->target_length);
+    atomic_store_explicit(&judged->blame->written, written + 1, memory_order_release);
+}
+
 static void count_slow(struct xf_judged *judged, struct xf_judging *judging, uint64_t cell)
 {
     const struct xf_judged_terms *terms = &judging->terms;
@@ -106,6 +123,7 @@ static void count_slow(struct xf_judged *judged, struct xf_judging *judging, uin
     struct xf_cell_entry *entry = find_entry(judged, terms, cell);
     if (entry != NULL) {
         xf_count32(&entry->slow[terms->role], 1);
+        blame(judged, judging, XF_BLAMED_SLOW);
     }
 }
 
@@ -113,7 +131,12 @@ void xf_judged_sent(struct xf_judged *judged, struct xf_judging *judging,
                     const struct xf_judged_terms *terms, uint64_t cell, uint64_t now_us)
 {
     XF_ASSERT(terms->role < XF_ROLES);
-    *judging = (struct xf_judging){.terms = *terms, .active = true};
+    judging->terms = *terms;
+    judging->active = true;
+    judging->slow = false;
+    judging->slow_at_us = 0;
+    judging->server = -1;
+    judging->target_length = 0;
     xf_list_init(&judging->link);
     if (terms->tau_us > 0) {
         judging->slow_at_us = now_us + terms->tau_us;
@@ -154,9 +177,11 @@ void xf_judged_ended(struct xf_judged *judged, struct xf_judging *judging,
     xf_count32(&entry->done[terms->role], 1);
     if (bad) {
         xf_count32(&entry->bad[terms->role], 1);
+        blame(judged, judging, XF_BLAMED_ERROR);
     }
     if (outcome == XF_JUDGED_4XX) {
         xf_count32(&entry->bad_4xx[terms->role], 1);
+        blame(judged, judging, XF_BLAMED_4XX);
     }
 }
 

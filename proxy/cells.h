@@ -9,6 +9,9 @@
  * once per step as sent, once as done, once as bad and once as slow; a key that turns bad counts
  * as done again then, so that the bad are never more than the done.  Keys are told apart by 16
  * bits of their hash.
+ *
+ * What counts as bad, slow or 4xx also goes, with its server and target, into a ring of the last
+ * ones: from it the agent learns which servers and which paths carry the trouble.
  */
 #ifndef XF_PROXY_CELLS_H
 #define XF_PROXY_CELLS_H
@@ -42,19 +45,26 @@ struct xf_judging {
     struct xf_judged_terms terms;
     bool active; /* sent and not ended */
     bool slow;   /* fired */
+
+    /* Whom it is charged to when it goes badly.  Filled in by the request; nothing is done with
+     * it otherwise. */
+    uint8_t target_length;
+    int32_t server; /* -1: none yet */
+    char target[XF_BLAME_TARGET_BYTES];
 };
 
 enum { XF_SEEN_SENT, XF_SEEN_DONE, XF_SEEN_BAD, XF_SEEN_SLOW, XF_SEEN_KINDS };
 
 /* One service. */
 struct xf_judged {
-    struct xf_cell *cells;  /* [XF_CELLS] */
-    struct xf_list waiting; /* of xf_judging, in send order */
-    uint32_t attempt, step; /* what `seen` is about */
-    uint64_t (*seen)[1024]; /* [XF_SEEN_KINDS] bitmaps of 2^16 keys; NULL until a sticky key */
+    struct xf_cell *cells;       /* [XF_CELLS] */
+    struct xf_blame_ring *blame; /* NULL: nobody asks */
+    struct xf_list waiting;      /* of xf_judging, in send order */
+    uint32_t attempt, step;      /* what `seen` is about */
+    uint64_t (*seen)[1024];      /* [XF_SEEN_KINDS] bitmaps of 2^16 keys; NULL until a sticky key */
 };
 
-void xf_judged_init(struct xf_judged *judged, struct xf_cell *cells);
+void xf_judged_init(struct xf_judged *judged, struct xf_cell *cells, struct xf_blame_ring *blame);
 void xf_judged_release(struct xf_judged *judged);
 
 /* `cell` is the number of the cell of this moment, now_us the monotonic clock. */

@@ -99,7 +99,8 @@ static void set_services(struct xf_engine *engine)
         service->route = xf_board_route(engine->board, i);
         service->limits.head_bytes_max = (uint32_t) limits->head;
         service->limits.fields_max = (uint32_t) limits->fields;
-        xf_judged_init(&service->judged, xf_stats_cells(engine->stats, i));
+        xf_judged_init(&service->judged, xf_stats_cells(engine->stats, i),
+                       xf_stats_blame(engine->stats, i));
         xf_pick_init(&service->block, &engine->random);
         for (unsigned c = 0; c < config->clusters_count; c++) {
             engine->pairs[i * config->clusters_count + c] = (int16_t) xf_config_pair(config, i, c);

@@ -202,6 +202,7 @@ void xf_exchange_attach(struct xf_exchange *exchange, struct xf_upstream *upstre
     struct xf_stats_server *stats = exchange->engine->servers[upstream->server].stats;
     xf_count(&stats->in_flight, 1);
     xf_count(&stats->requests, 1);
+    exchange->judging.server = exchange->server;
 }
 
 void xf_exchange_detach(struct xf_exchange *exchange, bool reusable)

@@ -117,7 +117,17 @@ static bool choose(struct xf_exchange *exchange, const char *bytes,
     xf_service_second(service, engine->now_ms / 1000);
     service->rescue_seen[service->rescue_second % XF_COUNT(service->rescue_seen)]++;
     exchange->cookie_new = fresh;
-    return xf_exchange_choose(exchange, &key);
+    if (!xf_exchange_choose(exchange, &key)) {
+        return false;
+    }
+    struct xf_judging *judging = &exchange->judging;
+    if (judging->active) {
+        size_t length = request->target.length;
+        length = length < XF_BLAME_TARGET_BYTES ? length : XF_BLAME_TARGET_BYTES;
+        judging->target_length = (uint8_t) length;
+        memcpy(judging->target, bytes + request->target.at, length);
+    }
+    return true;
 }
 
 /* Builds the head to send, followed by what came of the body, in one buffer. */

@@ -6,6 +6,7 @@ target_sources(xf_shifter PRIVATE
     admin_routes.c
     admin_verbs.c
     agent.c
+    agent_blame.c
     agent_bus.c
     agent_channel.c
     agent_checks.c

@@ -7,6 +7,7 @@
  * number outside the last seconds, a weight above 100 % or a count that fell is left out.
  */
 #include "shifter/agent_state.h"
+#include "shifter/judge_tally.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -14,6 +15,7 @@
 #define LATE_MS   10u /* a turn of a worker's loop may end a little after the cell's end */
 #define KINDS     5u  /* sent, done, bad, slow, 4xx */
 #define COUNT_MAX (1u << 30)
+#define FADE_MS   300000 /* what is older than this weighs half in the tally of the blame */
 
 struct seen_cell {
     uint64_t number;
@@ -28,6 +30,7 @@ struct seen_ring { /* of one worker of one edition, for one service */
     uint64_t edition;
     unsigned worker;
     char service[XF_NAME_BYTES];
+    uint64_t blamed; /* events of the blame ring that were read */
     struct seen_cell cells[XF_CELLS];
 };
 
@@ -38,6 +41,13 @@ struct outbox { /* of one service */
     struct xf_message_cell cells[XF_SAMPLE_CELLS_MAX]; /* by number */
     size_t count;
     bool urgent;
+
+    /* Who carries the trouble of this attempt; sent whole. */
+    unsigned verdict_attempt;
+    struct xf_tally tally;
+    bool blaming, blame_new; /* it holds something; and something that was not sent */
+    int64_t faded_ms;
+    uint64_t faded_done; /* green's responses then */
 };
 
 struct xf_agent_samples {
@@ -239,6 +249,8 @@ static void take_cell(struct outbox *box, const struct xf_cell *cell, struct see
             return;
         }
         add_counts(place_entry(to, seen->entry[i].weight - 1), &gain);
+        xf_tally_done(&box->tally, XF_JUDGE_BLUE, gain.done[XF_BLUE]);
+        xf_tally_done(&box->tally, XF_JUDGE_GREEN, gain.done[XF_GREEN]);
         box->urgent = box->urgent || is_trouble(&gain);
     }
 }
@@ -259,23 +271,49 @@ static void take_ring(struct xf_agent_samples *samples, struct outbox *box,
         }
         take_cell(box, &cells[i], &ring->cells[i], number);
     }
+    if (ring != NULL &&
+        xf_agent_blame_read(xf_stats_blame(edition->board->stats[worker], service), edition->config,
+                            box->attempt, &ring->blamed, &box->tally)) {
+        box->blaming = true;
+        box->blame_new = true;
+    }
 }
 
-static void send_box(struct xf_agent *agent, struct outbox *box)
+/* Halved now and then, so that a late fault is seen; but not while green gets nothing, so that
+ * the blame for a retreat stays. */
+static void fade(struct outbox *box, int64_t now_ms)
 {
-    struct xf_message_samples message = {.proxy = agent->self,
-                                         .seq = agent->samples->seq + 1,
-                                         .attempt = box->attempt,
-                                         .cells = box->cells,
-                                         .cells_count = box->count};
+    uint64_t done = box->tally.done[XF_JUDGE_GREEN];
+    if (now_ms - box->faded_ms < FADE_MS) {
+        return;
+    }
+    box->faded_ms = now_ms;
+    if (done > box->faded_done) {
+        xf_tally_fade(&box->tally);
+    }
+    box->faded_done = box->tally.done[XF_JUDGE_GREEN];
+}
+
+static void send_box(struct xf_agent *agent, struct outbox *box, bool all)
+{
+    bool blame = box->blaming && (all || box->blame_new);
+    struct xf_message_samples message = {
+        .proxy = agent->self,
+        .seq = agent->samples->seq + 1,
+        .attempt = box->attempt,
+        .cells = box->cells,
+        .cells_count = box->count,
+        .blame = blame ? xf_tally_json(&box->tally, box->verdict_attempt) : NULL};
     memcpy(message.service, box->service, sizeof(message.service));
     json_t *json = xf_message_samples_make(&message);
     if (json != NULL && agent->bus != NULL && xf_bus_send(agent->bus, json)) {
         agent->samples->seq++;
         box->count = 0;
         box->urgent = false;
+        box->blame_new = box->blame_new && !blame;
     }
     json_decref(json);
+    json_decref(message.blame);
 }
 
 static bool is_judged(const struct xf_agent_service *service)
@@ -294,6 +332,14 @@ static void tick_service(struct xf_agent *agent, struct xf_agent_service *servic
     if (box->attempt != service->document->attempts) {
         box->attempt = service->document->attempts;
         box->count = 0;
+        box->verdict_attempt = 0;
+    }
+    if (box->verdict_attempt != service->document->verdict_attempt) {
+        box->verdict_attempt = service->document->verdict_attempt;
+        xf_tally_init(&box->tally);
+        box->blaming = false;
+        box->faded_ms = xf_agent_now_ms(agent);
+        box->faded_done = 0;
     }
     for (unsigned i = 0; i < agent->editions_count; i++) {
         const struct xf_agent_edition *edition = agent->editions[i];
@@ -303,8 +349,9 @@ static void tick_service(struct xf_agent *agent, struct xf_agent_service *servic
         }
     }
     if (box->count > 0 && (all || box->urgent || box->count > XF_SAMPLE_CELLS_MAX / 2)) {
-        send_box(agent, box);
+        send_box(agent, box, all);
     }
+    fade(box, xf_agent_now_ms(agent));
 }
 
 void xf_agent_samples_tick(struct xf_agent *agent, bool all)

@@ -27,6 +27,7 @@ struct xf_agent_checks;
 struct xf_agent_rates;
 struct xf_agent_forward;
 struct xf_agent_samples;
+struct xf_tally;
 
 /* Where a service's document came from. */
 enum xf_agent_source {
@@ -208,6 +209,12 @@ void xf_agent_samples_destroy(struct xf_agent_samples *samples);
 void xf_agent_samples_tick(struct xf_agent *agent, bool all);
 /* An edition has ended: what was remembered of its cells is let go. */
 void xf_agent_samples_forget(struct xf_agent *agent, uint64_t edition);
+
+/* ---- agent_blame: who carries the trouble ---- */
+/* Adds the events of `attempt` since *from to the tally and moves *from on; whether there were
+ * any. */
+bool xf_agent_blame_read(const struct xf_blame_ring *ring, const struct xf_config *config,
+                         uint64_t attempt, uint64_t *from, struct xf_tally *tally);
 
 /* ---- agent_start: snapshot and start-up without a store ---- */
 void xf_agent_start_load(struct xf_agent *agent);

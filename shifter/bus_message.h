@@ -125,6 +125,7 @@ struct xf_message_samples {
     uint64_t attempt;              /* of the cutover the cells belong to */
     struct xf_message_cell *cells; /* owned; in the order of time, each number once */
     size_t cells_count;
+    json_t *blame; /* held, not looked into (judge_tally.h); NULL: nothing to tell */
 };
 XF_NODISCARD json_t *xf_message_samples_make(const struct xf_message_samples *samples);
 XF_NODISCARD int xf_message_samples_read(const json_t *message, struct xf_message_samples *ret,

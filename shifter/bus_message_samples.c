@@ -93,6 +93,9 @@ json_t *xf_message_samples_make(const struct xf_message_samples *samples)
         ok = json_array_append_new(cells, cell_make(&samples->cells[i])) == 0 && ok;
     }
     xf_json_put(message, "cells", cells, &ok);
+    if (samples->blame != NULL) {
+        xf_json_put(message, "blame", json_incref(samples->blame), &ok);
+    }
     return xf_message_finish(message, ok);
 }
 
@@ -120,6 +123,8 @@ int xf_message_samples_read(const json_t *message, struct xf_message_samples *re
             xf_json_fail(&reader, "cells", "holds a malformed or unordered cell");
         }
     }
+    json_t *blame = json_object_get(message, "blame");
+    read.blame = json_is_object(blame) ? json_incref(blame) : NULL;
     if (reader.failed) {
         xf_message_samples_release(&read);
         return -1;
@@ -131,5 +136,6 @@ int xf_message_samples_read(const json_t *message, struct xf_message_samples *re
 void xf_message_samples_release(struct xf_message_samples *samples)
 {
     free(samples->cells);
+    json_decref(samples->blame);
     *samples = (struct xf_message_samples){0};
 }

@@ -23,6 +23,7 @@ target_sources(xf_shifter PRIVATE
     roster_traffic.c
     schedule.c
     tenure.c
+    tenure_blame.c
     tenure_command.c
     tenure_gates.c
     tenure_judge.c

@@ -100,8 +100,6 @@ struct xf_judge_evidence {
     char sentence[XF_SENTENCE_BYTES]; /* why the step does not advance; "" when there is enough */
 };
 
-enum xf_judge_stream { XF_STREAM_ERRORS, XF_STREAM_4XX, XF_STREAM_SLOW, XF_STREAMS };
-
 /* What a rule found, kept for its sentence. */
 struct xf_judge_finding {
     bool standing;

@@ -7,12 +7,16 @@
 
 #include "config/base/check.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 #include <xxhash.h>
 
-#define STANDS_OUT 0.6 /* of all excess errors: then it is named alone */
-#define TIMES_REST 2.0 /* and its failing share is so many times that of the rest */
+#define STANDS_OUT 0.6   /* of all excess errors: then it is named alone */
+#define TIMES_REST 2.0   /* and its failing share is so many times that of the rest */
+#define CHANCE_MAX 0.005 /* that this many fall on it if all were alike */
+#define ALONE_MIN  3u    /* errors of its own, at least */
+#define DRAWS_MAX  10000u
 #define IDENTIFIER 16u /* hexadecimal digits and dashes that make a segment an identifier */
 
 void xf_blame_init(struct xf_blame *blame)
@@ -182,6 +186,34 @@ unsigned xf_blame_top(const struct xf_blame *blame, double expected,
     return count;
 }
 
+/* The probability of at least `hits` in `draws` of chance `p` each. */
+static double tail(uint64_t hits, uint64_t draws, double p)
+{
+    if (hits == 0 || p >= 1) {
+        return 1;
+    }
+    if (p <= 0) {
+        return 0;
+    }
+    double log_term = (double) draws * log1p(-p);
+    double below = 0;
+    for (uint64_t i = 0; i < hits; i++) {
+        below += exp(log_term);
+        log_term += log((double) (draws - i) / (double) (i + 1)) + log(p) - log1p(-p);
+    }
+    return below < 1 ? 1 - below : 0;
+}
+
+/* Whether its part of the bad ones is too large for chance among so few of them. */
+static bool is_no_chance(const struct xf_blame *blame, const struct xf_blame_item *item)
+{
+    uint64_t draws = blame->bad < DRAWS_MAX ? blame->bad : DRAWS_MAX;
+    double part = (double) item->bad / (double) blame->bad;
+    uint64_t hits = (uint64_t) (part * (double) draws);
+    return item->bad >= ALONE_MIN &&
+           tail(hits, draws, (double) item->done / (double) blame->done) <= CHANCE_MAX;
+}
+
 static bool stands_out(const struct xf_blame *blame, const struct xf_blame_item *item)
 {
     double rest_done = positive((double) blame->done - (double) item->done);
@@ -189,7 +221,8 @@ static bool stands_out(const struct xf_blame *blame, const struct xf_blame_item 
     if (item->of_all < STANDS_OUT || rest_done == 0) {
         return false;
     }
-    return (double) item->bad * rest_done > TIMES_REST * rest_bad * (double) item->done;
+    return (double) item->bad * rest_done > TIMES_REST * rest_bad * (double) item->done &&
+           is_no_chance(blame, item);
 }
 
 #define PHRASE_BYTES 400

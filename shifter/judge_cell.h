@@ -16,6 +16,7 @@
 #define XF_JUDGE_ENTRIES_MAX 16u /* weights told apart in one cell of the fleet's sum */
 
 enum xf_judge_role { XF_JUDGE_BLUE, XF_JUDGE_GREEN };
+enum xf_judge_stream { XF_STREAM_ERRORS, XF_STREAM_4XX, XF_STREAM_SLOW, XF_STREAMS };
 
 struct xf_judge_counts {
     uint64_t sent;    /* dispatched within the cell; sticky: a key's first in this step */

@@ -73,6 +73,8 @@ struct xf_status_view {
         const char *sentence;
     } evidence;
 
+    json_t *blame; /* xf_tally_explain; NULL: nothing; for `why` */
+
     const struct xf_status_cluster *clusters;
     size_t clusters_count;
     const struct xf_status_proxy *proxies;

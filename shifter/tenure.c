@@ -92,6 +92,7 @@ void xf_tenure_destroy(struct xf_tenure *tenure)
     xf_document_destroy(tenure->document);
     free(tenure->document_text);
     free(tenure->judge_text);
+    xf_tenure_blame_drop(tenure);
     tenure->magic = 0;
     free(tenure);
 }

@@ -54,6 +54,10 @@ void xf_tenure_judge_explain(const struct xf_tenure *tenure, json_t *entry)
             (void) json_object_set_new(verdict, "proof", payload);
         }
     }
+    json_t *blame = json_is_object(verdict) ? xf_tenure_blame(tenure) : NULL;
+    if (blame != NULL) {
+        (void) json_object_set_new(verdict, "blame", blame);
+    }
 }
 
 /* A judge for the document's cutover, from its checkpoint where that is of the same judgement. */
@@ -75,6 +79,7 @@ static void make_judge(struct xf_tenure *tenure)
     tenure->judge_text = NULL;
     tenure->judge_attempt = document->attempts;
     tenure->judge_verdict_attempt = document->verdict_attempt;
+    xf_tenure_blame_drop(tenure);
 }
 
 void xf_tenure_judge_follow(struct xf_tenure *tenure)
@@ -111,6 +116,7 @@ void xf_tenure_samples(struct xf_tenure *tenure, const struct xf_message_samples
     if (tenure->phase == XF_TENURE_LEADING && tenure->judging &&
         samples->attempt == tenure->document->attempts) {
         (void) xf_grid_add(&tenure->grid, samples, xf_tenure_store_time(tenure));
+        xf_tenure_blame_take(tenure, samples);
     }
 }
 

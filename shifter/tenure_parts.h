@@ -48,6 +48,11 @@ struct xf_waiter {
     int64_t since_ms;
 };
 
+struct xf_tenure_blame {
+    char proxy[XF_UUID_TEXT_BYTES];
+    json_t *told; /* owned; judge_tally.h */
+};
+
 struct xf_tenure {
     unsigned magic;
     struct xf_tenure_options options;
@@ -101,6 +106,8 @@ struct xf_tenure {
     unsigned judge_verdict_attempt;
     uint64_t judge_step_entry;
     unsigned judge_weight;
+    struct xf_tenure_blame *blames; /* owned; the newest of each proxy */
+    unsigned blames_count;
 
     unsigned accepted;   /* largest sequence that every receiver took */
     unsigned delivering; /* the sequence whose delivery runs; 0: none */
@@ -161,6 +168,12 @@ void xf_tenure_judge_facts(const struct xf_tenure *tenure, struct xf_facts *ret)
 char *xf_tenure_judge_save(const struct xf_tenure *tenure);
 /* Adds to an entry's verdict, as `proof`, what recomputes it. */
 void xf_tenure_judge_explain(const struct xf_tenure *tenure, json_t *entry);
+
+/* tenure_blame.c */
+void xf_tenure_blame_take(struct xf_tenure *tenure, const struct xf_message_samples *samples);
+void xf_tenure_blame_drop(struct xf_tenure *tenure);
+/* xf_tally_explain over the fleet, for what the last verdict was about; NULL: nothing. */
+json_t *xf_tenure_blame(const struct xf_tenure *tenure);
 
 /* tenure_signal.c */
 void xf_tenure_signal_tick(struct xf_tenure *tenure);

@@ -82,6 +82,7 @@ struct view {
     char blockers[XF_BLOCKERS_MAX][XF_SENTENCE_BYTES];
     const char *blocker_list[XF_BLOCKERS_MAX];
     struct xf_judge_evidence evidence;
+    json_t *blame;
     struct xf_document *shown; /* the document with the hold `store` where that stands */
 };
 
@@ -243,6 +244,8 @@ static void fill(struct xf_tenure *tenure, struct view *view)
     view->status.version = tenure->version;
     view->status.wall_ms = facts.wall_ms;
     fill_step(tenure, view);
+    view->blame = xf_tenure_blame(tenure);
+    view->status.blame = view->blame;
     fill_clusters(tenure, view);
     fill_proxies(tenure, view);
     fill_store(tenure, view);
@@ -274,6 +277,7 @@ static void view_release(struct view *view)
         free(view->servers[i]);
     }
     free(view->proxies);
+    json_decref(view->blame);
     xf_document_destroy(view->shown);
 }
 

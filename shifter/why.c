@@ -83,6 +83,18 @@ static void say_verdict(struct xf_text *text, json_t *verdict)
     }
 }
 
+static void say_blame(struct xf_text *text, const struct xf_status_view *view)
+{
+    const char *sentence = json_string_value(json_object_get(view->blame, "sentence"));
+    const char *of = json_string_value(json_object_get(view->blame, "of"));
+    if (sentence != NULL && of != NULL) {
+        bool slow = strcmp(of, "slow") == 0;
+        xf_text_printf(text, "%s of %s, beyond what %s has: %s.\n",
+                       slow ? "Slow responses" : "Errors", view->document->to, view->document->from,
+                       sentence);
+    }
+}
+
 static void say_progress(struct xf_text *text, const struct xf_status_view *view)
 {
     char left[XF_DURATION_TEXT_BYTES];
@@ -143,6 +155,7 @@ static char *say_all(const struct xf_status_view *view, json_t *verdict)
         say_store(&text, view);
         say_holds(&text, view->document, view->wall_ms);
         say_verdict(&text, verdict);
+        say_blame(&text, view);
         say_progress(&text, view);
         say_proxies(&text, view);
         say_signal(&text, view);
@@ -174,10 +187,10 @@ json_t *xf_why_build(const struct xf_status_view *view)
     if (status != NULL && text != NULL) {
         bool held = view->document != NULL && xf_document_held(view->document);
         why =
-            json_pack("{s:O, s:O, s:b, s:O, s:O, s:o, s:O, s:s}", "service",
+            json_pack("{s:O, s:O, s:b, s:O, s:O, s:O?, s:o, s:O, s:s}", "service",
                       json_object_get(status, "service"), "state", json_object_get(status, "state"),
                       "held", held, "holds", json_object_get(status, "holds"), "verdict", verdict,
-                      "missing", build_missing(view), "blockers",
+                      "blame", view->blame, "missing", build_missing(view), "blockers",
                       json_object_get(json_object_get(status, "signal"), "blockers"), "text", text);
     }
     free(text);

@@ -5,6 +5,7 @@ It runs on a thread of its own with its own loop.
 """
 
 import asyncio
+import random
 import threading
 import time
 from collections import Counter
@@ -35,6 +36,7 @@ class Load:
     """with Load(port, rate=1000) as load: ... ; load.results afterwards.
 
     rate: requests a second over all connections (None: as fast as answers come).
+    path: one, or a list of which each request draws one.
     fresh: every request on a connection of its own; else keep-alive.
     A keep-alive connection that the server closes between requests is opened anew, as clients do;
     a request that fails on a connection where it was not the first counts as failed all the same.
@@ -124,7 +126,8 @@ class Load:
             raise
 
     async def converse(self, reader, writer, result):
-        lines = [f"{self.method} {self.path} HTTP/1.1", "Host: test", f"X-Test-Id: {result.id}"]
+        path = self.path if isinstance(self.path, str) else random.choice(self.path)
+        lines = [f"{self.method} {path} HTTP/1.1", "Host: test", f"X-Test-Id: {result.id}"]
         lines += [f"{name}: {value}" for name, value in self.headers]
         if self.fresh:
             lines.append("Connection: close")

@@ -1,10 +1,12 @@
 """upstream.py -- servers behind the proxy: a small Python one, and real nginx."""
 
+import os
+import signal
 import sys
 from collections import Counter
 from pathlib import Path
 
-from . import net
+from . import net, processes
 from .processes import Started
 from .raw import request
 
@@ -65,6 +67,12 @@ http {{
     server {{
         listen 127.0.0.1:{port} backlog=1024;
         location / {{
+            if (-f {folder}/bad/all) {{
+                return 500;
+            }}
+            if (-f {folder}/bad$uri) {{
+                return 500;
+            }}
             add_header X-Server {name};
             return 200 "{name}\\n";
         }}
@@ -82,6 +90,7 @@ class Nginx:
         self.address = f"127.0.0.1:{self.port}"
         self.folder = Path(folder) / f"nginx-{name}-{self.port}"
         self.folder.mkdir()
+        (self.folder / "bad").mkdir()
         conf = self.folder / "nginx.conf"
         conf.write_text("user root;\n" * (Path("/proc/self").stat().st_uid == 0) +
                         NGINX_CONF.format(folder=self.folder, port=self.port, name=name))
@@ -97,5 +106,20 @@ class Nginx:
     def executions(self):
         return Counter(entry[0] for entry in self.log_entries())
 
+    def break_path(self, path="all"):
+        """From now on 500 for this path (of one segment), or for all."""
+        (self.folder / "bad" / path.strip("/")).touch()
+
+    def mend(self):
+        for each in (self.folder / "bad").iterdir():
+            each.unlink()
+
+    def freeze(self, number=signal.SIGSTOP):
+        """Connections are accepted, nothing is answered."""
+        for child in processes.children(self.process.pid):
+            os.kill(child.pid, number)
+
     def end(self):
+        if self.process.running():
+            self.freeze(signal.SIGCONT)
         self.process.end()

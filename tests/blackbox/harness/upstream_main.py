@@ -4,10 +4,11 @@ Every request that arrives whole is one line in its log: `ID METHOD PATH STATUS`
 the answer.  Paths: /status/503, /bytes/1048576, /slow/250 (milliseconds), /echo (the body back),
 /headers (the request's head back), anything else `NAME\\n`.  POST /_mode/503 makes all later
 answers 503 (200 is normal), POST /_mode/hang makes it answer nothing any more, POST /_mode/reset
-makes it reset each connection.
+makes it reset each connection, POST /_mode/lag-20 lets each take its time: exponential, 99 of 100 within 20 ms.
 """
 
 import asyncio
+import random
 import socket
 import struct
 import sys
@@ -62,7 +63,10 @@ class Server:
             sock = writer.get_extra_info("socket")
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
             return False
-        status, payload = int(self.mode), f"{NAME}\n".encode()
+        if self.mode.startswith("lag-"):
+            await asyncio.sleep(random.expovariate(1) * float(self.mode[4:]) / 4605)
+        status = int(self.mode) if self.mode.isdigit() else 200
+        payload = f"{NAME}\n".encode()
         parts = path.split("/")
         if parts[1] == "status":
             status = int(parts[2])

@@ -14,12 +14,14 @@
 
 static struct xf_cell cells[XF_CELLS];
 static struct xf_judged judged;
+static struct xf_blame_ring ring;
 
 static int set_up(void **state)
 {
     (void) state;
     memset(cells, 0, sizeof(cells));
-    xf_judged_init(&judged, cells);
+    memset(&ring, 0, sizeof(ring));
+    xf_judged_init(&judged, cells, &ring);
     return 0;
 }
 
@@ -150,6 +152,31 @@ static void a_cell_is_emptied_when_its_place_is_used_again(void **state)
     assert_int_equal(cells[5].entry[1].weight, 0);
 }
 
+static void who_is_to_blame_is_left_in_the_ring(void **state)
+{
+    (void) state;
+    struct xf_judging request;
+    struct xf_judged_terms of = terms(1000, XF_GREEN);
+    for (unsigned i = 0; i < XF_BLAME_EVENTS + 3; i++) {
+        xf_judged_sent(&judged, &request, &of, 40, 0);
+        request.server = (int32_t) i;
+        request.target_length = 2;
+        memcpy(request.target, "/x", 2);
+        xf_judged_ended(&judged, &request, i % 2 == 0 ? XF_JUDGED_BAD : XF_JUDGED_GOOD, 40, 1);
+    }
+    assert_int_equal(ring.written, (XF_BLAME_EVENTS + 4) / 2);
+    assert_int_equal(ring.events[1].server, 2);
+    assert_int_equal(ring.events[1].kind, XF_BLAMED_ERROR);
+    assert_int_equal(ring.events[1].role, XF_GREEN);
+    assert_int_equal(ring.events[1].attempt, 1);
+    assert_memory_equal(ring.events[1].target, "/x", 2);
+    xf_judged_sent(&judged, &request, &of, 41, 0);
+    xf_judged_tick(&judged, 41, TAU);
+    xf_judged_ended(&judged, &request, XF_JUDGED_4XX, 41, TAU + 1);
+    assert_int_equal(ring.events[(ring.written - 2) % XF_BLAME_EVENTS].kind, XF_BLAMED_SLOW);
+    assert_int_equal(ring.events[(ring.written - 1) % XF_BLAME_EVENTS].kind, XF_BLAMED_4XX);
+}
+
 #define CELL_TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
@@ -160,6 +187,7 @@ int main(void)
         CELL_TEST(a_client_that_hangs_up_counts_only_after_tau),
         CELL_TEST(a_sticky_key_counts_once_per_step),
         CELL_TEST(a_ninth_weight_in_a_cell_is_lost_and_counted),
+        CELL_TEST(who_is_to_blame_is_left_in_the_ring),
         CELL_TEST(a_cell_is_emptied_when_its_place_is_used_again),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -229,8 +229,8 @@ static void why_names_state_hold_verdict_proxy_and_blocker(void **state)
     view.evidence.missing = 400;
     view.evidence.missing_ms = 120000;
     json_t *why = xf_why_build(&view);
-    static const char *const members[] = {"service", "state",   "held",     "holds",
-                                          "verdict", "missing", "blockers", "text"};
+    static const char *const members[] = {"service", "state",   "held",     "holds", "verdict",
+                                          "blame",   "missing", "blockers", "text"};
     assert_keys(why, members, XF_COUNT(members));
     assert_true(json_is_true(at(why, "held")));
     assert_int_equal(json_integer_value(at(why, "missing.missing")), 400);

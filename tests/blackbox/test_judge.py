@@ -1,0 +1,163 @@
+"""The judge on the built program: what it says of a green that goes bad, how fast, and whom it blames."""
+
+import json
+import random
+import time
+
+import pytest
+
+from harness import net
+from harness.load import Load
+
+pytestmark = [pytest.mark.slow, pytest.mark.release_only]
+
+PATHS = ["/alpha", "/beta", "/gamma", "/delta", "/epsilon", "/zeta"]
+HOUR = [{"weight": "10%", "hold": "1h"}, {"weight": "100%", "hold": "1s"}]
+
+
+def plan(steps=None, **more):
+    return {"name": "release", "service": "gateway", "to": "v2", "steps": steps or HOUR, **more}
+
+
+@pytest.fixture
+def world(crossfade, nginx):
+    """crossfade before two clusters of real servers; `green` and `blue` are lists of them."""
+    def make(greens=1, blues=1, server=nginx, **options):
+        blue = [server("v1") for _ in range(blues)]
+        green = [server("v2") for _ in range(greens)]
+        made = crossfade({"v1": [each.address for each in blue], "v2": [each.address for each in green]},
+                         **options)
+        made.blue, made.green = blue, green
+        return made
+    return make
+
+
+def begin(made, text=None, weight=10):
+    made.cli("start", made.plan(text or plan()), check=0)
+    made.wait_status(lambda s: s["weight"]["actual"] == weight, timeout=10)
+
+
+def status_of(made):
+    return json.loads(made.admin("/v1/services/gateway/status").body)
+
+
+def until(made, condition, timeout, what):
+    """Seconds until the status fulfils the condition, and that status."""
+    began = time.monotonic()
+    last = net.wait_until(lambda: (lambda s: s if condition(s) else None)(status_of(made)), timeout, what)
+    return time.monotonic() - began, last
+
+
+def reasons(status):
+    return {hold["reason"] for hold in status["holds"]}
+
+
+def test_a_green_that_turns_to_500s_is_at_weight_0_within_a_second(world):
+    made = world()
+    begin(made)
+    with Load(made.port, rate=500, connections=16) as load:
+        time.sleep(2.5)
+        made.green[0].break_path()
+        took, status = until(made, lambda s: s["weight"]["actual"] == 0, 5, "weight 0")
+        assert took <= 1.0, took
+        count = len(made.green[0].log_entries())
+        time.sleep(1)
+        assert len(made.green[0].log_entries()) - count <= 2  # what was on its way
+    assert load.failed() == []  # they were rescued
+    assert status["state"] == "shifting" and "errors" in reasons(status)
+    assert status["verdict"]["rule"] in ("errors", "budget")
+    assert "paused at 10 %: green fails" in status["verdict"]["sentence"]
+    why = made.cli("why", check=0).out
+    assert status["verdict"]["sentence"] in why
+    verified = made.cli("history", "--verify", "-o", "json", check=0).json
+    assert verified["verified"] is True
+    assert [each["verified"] for each in verified["entries"] if each.get("verdict")] == [True]
+
+
+def test_a_green_that_hangs_is_seen_within_three_seconds(world):
+    made = world()
+    with Load(made.port, rate=500, connections=16):
+        time.sleep(3)  # blue's p99 is learnt before the step begins
+        begin(made)
+        with Load(made.port, rate=200, connections=100, prefix="more"):
+            time.sleep(1.5)
+            made.green[0].freeze()
+            took, status = until(made, lambda s: reasons(s) & {"latency", "errors"}, 8, "a hold")
+            assert took <= 3.0, took
+            made.green[0].freeze(number=18)
+
+
+def test_blue_and_green_that_fail_together_are_held_as_both(world):
+    made = world()
+    begin(made)
+    with Load(made.port, rate=500, connections=16):
+        time.sleep(2)
+        made.green[0].break_path()
+        made.blue[0].break_path()
+        _, status = until(made, lambda s: "both" in reasons(s), 5, "the hold both")
+        time.sleep(2)
+        status = status_of(made)
+        assert reasons(status) & {"errors", "latency"} == set()
+        assert status["weight"] == {"desired": 10.0, "actual": 10.0}
+        assert "this is not green" in made.cli("why", check=0).out
+        made.green[0].mend()
+        made.blue[0].mend()
+        _, status = until(made, lambda s: "both" not in reasons(s), 15, "the end of both")
+        assert status["weight"]["actual"] == 10
+
+
+def test_too_little_traffic_is_held_with_the_number_and_the_time(world):
+    made = world()
+    begin(made, plan([{"weight": "50%", "hold": "1s"}, {"weight": "100%", "hold": "1s"}]), weight=50)
+    with Load(made.port, rate=4, connections=1):
+        _, status = until(made, lambda s: "evidence" in reasons(s), 10, "the hold evidence")
+        time.sleep(2)
+    why = made.cli("why", "-o", "json", check=0).json
+    assert "needed to rule out 1 %" in why["missing"]["sentence"], why
+    assert 300 < why["missing"]["missing"] <= 440 and why["missing"]["missing_s"] > 100
+    assert str(why["missing"]["missing"]) in why["text"] or "more" in why["text"], why["text"]
+
+
+def test_a_doubled_p99_is_held_as_latency(world, upstream):
+    made = world(server=upstream)
+    made.blue[0].mode("lag-40")
+    made.green[0].mode("lag-40")
+    with Load(made.port, rate=300, connections=32):
+        time.sleep(5)
+        begin(made, plan([{"weight": "25%", "hold": "1h"}, {"weight": "100%", "hold": "1s"}]), weight=25)
+        time.sleep(1)
+        assert reasons(status_of(made)) == set()
+        made.green[0].mode("lag-80")
+        _, status = until(made, lambda s: "latency" in reasons(s), 20, "the hold latency")
+    assert status["weight"]["actual"] == 25
+    assert "slower than blue's p99" in status["verdict"]["sentence"]
+
+
+@pytest.mark.parametrize("what", ["server", "path"])
+def test_why_names_the_one_that_is_bad(world, what):
+    made = world(greens=3)
+    begin(made)
+    culprit, path = random.choice(made.green), random.choice(PATHS)
+    with Load(made.port, rate=500, connections=16, path=PATHS):
+        time.sleep(2)
+        for each in made.green:
+            if what == "server" and each is culprit:
+                each.break_path()
+            elif what == "path":
+                each.break_path(path)
+        until(made, lambda s: s["weight"]["actual"] == 0, 8, "weight 0")
+        time.sleep(1.2)
+    text = made.cli("why", check=0).out
+    why = made.cli("why", "-o", "json", check=0).json["blame"]
+    if what == "server":
+        assert [each["server"] for each in why["servers"]] == [culprit.address], why
+        assert f"server {culprit.address} (" in text, text
+        assert not any(each.address in text for each in made.green if each is not culprit), text
+    else:
+        assert [each["path"] for each in why["paths"]] == [path], why
+        assert f"path {path} (" in text, text
+        assert not any(each in text for each in PATHS if each != path), text
+        assert "mostly server" not in text, text
+    entries = made.cli("history", "-o", "json", check=0).json["entries"]
+    blamed = [each["verdict"]["blame"] for each in entries if each.get("verdict")]
+    assert blamed and blamed[0]["bad"] > 0
