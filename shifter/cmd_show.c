@@ -3,6 +3,7 @@
  */
 #include "shifter/cli.h"
 #include "shifter/cmd_verbs.h"
+#include "shifter/judge_explain.h"
 #include "shifter/show.h"
 
 #include "config/base/clock.h"
@@ -13,6 +14,7 @@
 #include <unistd.h>
 
 #define PAGE_BYTES_MAX (1024u * 1024u)
+#define VERIFY_COUNT   5000 /* as many as the leader gives */
 
 int xf_cmd_status(int argc, char **argv)
 {
@@ -92,6 +94,54 @@ static void print_entry(const json_t *entry)
     putchar('\n');
 }
 
+/* Recomputes every verdict from what its entry holds: adds `verified` (and `problem`) to the
+ * entries that have one, and `verified` to the whole.  Whether all came out as written. */
+static bool verify_history(json_t *history, unsigned *ret_verdicts)
+{
+    size_t i;
+    json_t *entry;
+    bool all = true;
+    unsigned verdicts = 0;
+    json_array_foreach(json_object_get(history, "entries"), i, entry)
+    {
+        const json_t *verdict = json_object_get(entry, "verdict");
+        if (!json_is_object(verdict)) {
+            continue;
+        }
+        struct xf_error err = {0};
+        const json_t *proof = json_object_get(verdict, "proof");
+        bool verified = xf_judge_verify_json(proof, &err) == 0;
+        const char *rule = xf_cli_text(verdict, "rule", "?");
+        if (verified && strcmp(rule, xf_cli_text(proof, "rule", "")) != 0) {
+            verified = false;
+            (void) XF_FAIL(&err, XF_E_FAILED, "the proof is of another rule than %s", rule);
+        }
+        if (verified &&
+            strcmp(xf_cli_text(verdict, "sentence", ""), xf_cli_text(proof, "sentence", "")) != 0) {
+            verified = false;
+            (void) XF_FAIL(&err, XF_E_FAILED, "the proof is of another sentence");
+        }
+        (void) json_object_set_new(entry, "verified", json_boolean(verified));
+        if (!verified) {
+            (void) json_object_set_new(entry, "problem", json_string(err.message));
+        }
+        all = all && verified;
+        verdicts++;
+    }
+    (void) json_object_set_new(history, "verified", json_boolean(all));
+    *ret_verdicts = verdicts;
+    return all;
+}
+
+static void print_entry_verified(const json_t *entry)
+{
+    if (json_object_get(entry, "verified") != NULL) {
+        bool verified = xf_cli_true(entry, "verified");
+        printf("    %s%s\n", verified ? "verified: recomputed from the log" : "NOT verified: ",
+               verified ? "" : xf_cli_text(entry, "problem", ""));
+    }
+}
+
 int xf_cmd_history(int argc, char **argv)
 {
     struct xf_cli cli;
@@ -105,13 +155,18 @@ int xf_cmd_history(int argc, char **argv)
     }
     char what[160];
     int64_t since_ms = cli.since_ms >= 0 ? xf_clock_wall_ms(xf_clock_system()) - cli.since_ms : 0;
-    snprintf(what, sizeof(what), "history?count=%" PRId64 "&since_ms=%" PRId64 "%s",
-             cli.count >= 0 ? cli.count : 100, since_ms, cli.verify ? "&verify=1" : "");
+    snprintf(what, sizeof(what), "history?count=%" PRId64 "&since_ms=%" PRId64,
+             cli.count >= 0 ? cli.count
+             : cli.verify   ? VERIFY_COUNT
+                            : 100,
+             since_ms);
     result = xf_cli_get(&cli, what, &history);
     if (result != 0) {
         return result;
     }
     const json_t *entries = json_object_get(history, "entries");
+    unsigned verdicts = 0;
+    bool verified = !cli.verify || verify_history(history, &verdicts);
     if (cli.json) {
         xf_cli_print(history);
     } else {
@@ -120,14 +175,13 @@ int xf_cmd_history(int argc, char **argv)
         json_array_foreach(entries, i, entry)
         {
             print_entry(entry);
+            print_entry_verified(entry);
         }
     }
-    if (cli.verify && !xf_cli_true(history, "verified")) {
-        xf_cli_note("crossfade history: %s",
-                    xf_cli_text(history, "message",
-                                "--verify is not yet supported: no verdict was "
-                                "recomputed"));
-        result = 1;
+    if (cli.verify) {
+        xf_cli_note("crossfade history: %u verdict%s, %s", verdicts, verdicts == 1 ? "" : "s",
+                    verified ? "each recomputed from the log" : "not all recomputed from the log");
+        result = verified ? 0 : 1;
     }
     json_decref(history);
     return result;
