@@ -136,6 +136,9 @@ static void read_sticky(struct xf_reader *reader, struct xf_config_sticky *stick
 static void read_override(struct xf_reader *reader, struct xf_config_override *override,
                           const struct xf_yaml_node *node)
 {
+    if (node == NULL) {
+        return;
+    }
     override->header = xf_reader_string(reader, node, "services.*.override.header");
     for (char *p = override->header; p != NULL && *p != '\0'; p++) {
         *p = (char) tolower((unsigned char) *p);

@@ -71,6 +71,20 @@ static void check_sticky(struct xf_reader *reader, const struct xf_config_servic
     }
 }
 
+static void check_override(struct xf_reader *reader, const struct xf_config_service *service)
+{
+    const struct xf_yaml_node *node = xf_yaml_get(reader->services[service->index], "override");
+    if (node == NULL) {
+        return;
+    }
+    if (service->follows >= 0) {
+        xf_reader_complain(reader, node,
+                           "override has no meaning in a service that follows another");
+    } else if (xf_yaml_get(node, "secret_file") == NULL && xf_yaml_get(node, "networks") == NULL) {
+        xf_reader_complain(reader, node, "override needs secret_file or networks");
+    }
+}
+
 static void check_follower(struct xf_reader *reader, struct xf_config_service *service)
 {
     const struct xf_yaml_node *node = reader->services[service->index];
@@ -113,6 +127,7 @@ static void check_services(struct xf_reader *reader)
     }
     for (unsigned i = 0; i < config->services_count; i++) {
         check_sticky(reader, &config->services[i]);
+        check_override(reader, &config->services[i]);
         if (config->services[i].follows >= 0) {
             check_follower(reader, &config->services[i]);
         }

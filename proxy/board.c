@@ -45,6 +45,7 @@ static void lay_out_control(struct xf_control_header *header)
     header->records_at = place(&end, records, sizeof(struct xf_route_record));
     header->health_at = place(&end, header->servers, sizeof(struct xf_server_health));
     header->tickets_at = place(&end, 1, sizeof(struct xf_ticket_keys));
+    header->drains_at = place(&end, header->pairs, sizeof(struct xf_drain));
     header->bytes = round_up(end);
 }
 
@@ -150,7 +151,8 @@ static int create_control(const struct xf_config *config, struct xf_board *board
                                        .edition = board->edition,
                                        .services = config->services_count,
                                        .servers = config->servers_count,
-                                       .workers = board->workers};
+                                       .workers = board->workers,
+                                       .pairs = config->pairs_count};
     lay_out_control(&layout);
     if (xf_segment_create("crossfade-control", layout.bytes, &board->control_fd, err) != 0) {
         return -1;
@@ -230,8 +232,11 @@ int xf_board_create(const struct xf_config *config, uint64_t edition, unsigned w
 
 /* ---- attaching ---- */
 
-static int check_counts(uint32_t services, uint32_t servers, struct xf_error *err)
+static int check_counts(uint32_t services, uint32_t servers, uint32_t pairs, struct xf_error *err)
 {
+    if (pairs > XF_SERVICES_MAX * XF_SERVICE_CLUSTERS_MAX) {
+        return XF_FAIL(err, XF_E_FAILED, "a segment names %u pairs", pairs);
+    }
     if (services > XF_SERVICES_MAX || servers > XF_SERVERS_MAX) {
         return XF_FAIL(err, XF_E_FAILED, "a segment names %u services and %u servers", services,
                        servers);
@@ -247,14 +252,16 @@ static int check_control(const struct xf_control_header *header, uint64_t bytes,
     if (header->magic != XF_CONTROL_MAGIC || header->version != XF_BOARD_VERSION) {
         return XF_FAIL(err, XF_E_FAILED, "a control segment has a foreign magic or version");
     }
-    if (check_counts(header->services, header->servers, err) != 0) {
+    if (check_counts(header->services, header->servers, header->pairs, err) != 0) {
         return -1;
     }
-    struct xf_control_header expected = {.services = header->services, .servers = header->servers};
+    struct xf_control_header expected = {
+        .services = header->services, .servers = header->servers, .pairs = header->pairs};
     lay_out_control(&expected);
     if (header->workers != workers || header->bytes != bytes || expected.bytes != bytes ||
         header->routes_at != expected.routes_at || header->records_at != expected.records_at ||
-        header->health_at != expected.health_at || header->tickets_at != expected.tickets_at) {
+        header->health_at != expected.health_at || header->tickets_at != expected.tickets_at ||
+        header->drains_at != expected.drains_at) {
         return XF_FAIL(err, XF_E_FAILED, "a control segment's layout does not fit its size");
     }
     return 0;
@@ -267,9 +274,8 @@ static int check_stats(const struct xf_stats_header *header, uint64_t bytes, uin
         header->worker != worker || header->edition != control->edition) {
         return XF_FAIL(err, XF_E_FAILED, "a stats segment has a foreign magic, version or place");
     }
-    if (check_counts(header->services, header->servers, err) != 0 ||
-        header->clusters > XF_CLUSTERS_MAX ||
-        header->pairs > XF_SERVICES_MAX * XF_SERVICE_CLUSTERS_MAX) {
+    if (check_counts(header->services, header->servers, header->pairs, err) != 0 ||
+        header->clusters > XF_CLUSTERS_MAX) {
         return XF_FAIL(err, XF_E_FAILED, "a stats segment has impossible counts");
     }
     struct xf_stats_header expected = {.services = header->services,
@@ -278,7 +284,7 @@ static int check_stats(const struct xf_stats_header *header, uint64_t bytes, uin
                                        .pairs = header->pairs};
     lay_out_stats(&expected);
     if (header->services != control->services || header->servers != control->servers ||
-        header->bytes != bytes || expected.bytes != bytes ||
+        header->pairs != control->pairs || header->bytes != bytes || expected.bytes != bytes ||
         header->services_at != expected.services_at || header->pairs_at != expected.pairs_at ||
         header->clusters_at != expected.clusters_at || header->servers_at != expected.servers_at ||
         header->cells_at != expected.cells_at || header->blames_at != expected.blames_at) {
@@ -416,6 +422,13 @@ struct xf_ticket_keys *xf_board_tickets(const struct xf_board *board)
 {
     return (struct xf_ticket_keys *) (void *) ((char *) board->control +
                                                board->control->tickets_at);
+}
+
+struct xf_drain *xf_board_drain(const struct xf_board *board, unsigned pair)
+{
+    XF_ASSERT(pair < board->control->pairs);
+    char *drains = (char *) board->control + board->control->drains_at;
+    return (struct xf_drain *) (void *) drains + pair;
 }
 
 struct xf_stats_service *xf_stats_service(struct xf_stats_header *stats, unsigned service)

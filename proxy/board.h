@@ -52,17 +52,31 @@ struct xf_ticket_keys {
     uint8_t keys[3][80];       /* name 16, HMAC 32, AES-256 32 */
 };
 
+/* How one cluster of one service is being emptied.  The agent writes what belongs to an order
+ * before the order itself, and 0 before it changes an order. */
+#define XF_DRAIN_ALL       UINT64_MAX /* the policy's: whatever is there */
+#define XF_DRAIN_UNBOUNDED UINT32_MAX /* a rate: all at once */
+struct xf_drain {
+    /* 0: none.  One that is not the policy's is an operator's, and ends what had begun before it.
+     */
+    _Alignas(XF_CACHE_LINE) _Atomic uint64_t order;
+    _Atomic uint64_t since_us;    /* CLOCK_MONOTONIC: when the order came */
+    _Atomic uint64_t deadline_ms; /* CLOCK_BOOTTIME at which what is left is cut; 0: never */
+    _Atomic uint32_t rate_milli[XF_WORKERS_MAX]; /* tunnels that a worker may end in 1000 s */
+};
+
 struct xf_control_header {
     uint64_t magic;
     uint32_t version;
     uint32_t bytes_unused;
     uint64_t bytes; /* of the whole segment */
     uint64_t edition;
-    uint32_t services, servers, workers, unused;
+    uint32_t services, servers, workers, pairs;
     uint64_t routes_at;  /* offsets from the segment's start */
     uint64_t records_at; /* [service][XF_ROUTE_RECORDS] */
     uint64_t health_at;  /* [server] */
     uint64_t tickets_at;
+    uint64_t drains_at;              /* [pair] */
     _Atomic int64_t clock_offset_us; /* store's wall clock minus CLOCK_BOOTTIME: labels cells */
 };
 
@@ -244,6 +258,7 @@ struct xf_route_record *xf_board_record(const struct xf_board *board, unsigned s
                                         unsigned record);
 struct xf_server_health *xf_board_health(const struct xf_board *board, unsigned server);
 struct xf_ticket_keys *xf_board_tickets(const struct xf_board *board);
+struct xf_drain *xf_board_drain(const struct xf_board *board, unsigned pair);
 struct xf_stats_service *xf_stats_service(struct xf_stats_header *stats, unsigned service);
 struct xf_stats_pair *xf_stats_pair(struct xf_stats_header *stats, unsigned pair);
 struct xf_stats_cluster *xf_stats_cluster(struct xf_stats_header *stats, unsigned cluster);

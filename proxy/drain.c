@@ -1,22 +1,38 @@
 /*
  * drain.c -- see drain.h.
  *
- * A worker does not know how many tunnels its siblings hold, so the proxy's rate is parted evenly
- * among the workers: an uneven spread drains more slowly, never faster.
+ * The rates are parted among the workers by the agent, which sees everybody's tunnels; a worker
+ * only keeps its pace.  What a pause of the loop left undone is made up for a quarter of a second
+ * and no more, so that a pause does not become a burst.
  */
 #include "proxy/drain.h"
 
 #include "proxy/client.h"
 #include "proxy/exchange.h"
 
-#define CREDIT_MAX 4000000u /* four tunnels: a pause of the loop must not become a burst */
+#define MILLION         1000000u /* credit is counted in millionths of a tunnel */
+#define CREDIT_MIN      MILLION
+#define CREDIT_MAX_MS   250u
+#define TUNNELS_AT_ONCE 1000000u
 
 struct order {
     unsigned service;
     unsigned cluster;
-    bool cut;         /* the deadline is over: everything */
-    uint64_t tunnels; /* how many may be closed now */
+    uint64_t before_us; /* what began later is left alone */
+    bool cut;           /* the deadline is over: everything */
+    uint64_t tunnels;   /* how many may be ended now */
 };
+
+static void carry_out_one(struct xf_exchange *exchange, struct order *order)
+{
+    bool tunnel = exchange->state == XF_EXCHANGE_TUNNEL;
+    if (tunnel && !exchange->closing && (order->tunnels > 0 || order->cut)) {
+        order->tunnels -= order->tunnels > 0;
+        xf_exchange_close_tunnel(exchange);
+    } else if (order->cut) { /* a frame that does not end holds its tunnel for a tick only */
+        xf_exchange_cut(exchange);
+    }
+}
 
 static void carry_out(struct xf_engine *engine, struct order *order)
 {
@@ -25,61 +41,67 @@ static void carry_out(struct xf_engine *engine, struct order *order)
         struct xf_client *client = XF_CONTAINER_OF(link, struct xf_client, link);
         struct xf_exchange *exchange = client->exchange;
         link = link->next;
-        if (exchange == NULL || exchange->service != order->service ||
-            exchange->choice.cluster != order->cluster) {
-            continue;
-        }
-        bool tunnel = exchange->state == XF_EXCHANGE_TUNNEL;
-        if (tunnel && !exchange->closing && order->tunnels > 0) {
-            order->tunnels--;
-            xf_exchange_close_tunnel(exchange);
-        } else if (order->cut) {
-            xf_exchange_cut(exchange);
+        if (exchange != NULL && exchange->service == order->service &&
+            exchange->choice.cluster == order->cluster && exchange->begun_us <= order->before_us) {
+            carry_out_one(exchange, order);
         }
     }
 }
 
-static void tick_service(struct xf_engine *engine, unsigned number, uint64_t boottime_ms)
+/* Adds what the rate has earned since the last tick; returns how many whole tunnels that is. */
+static uint64_t earn(struct xf_engine_drain *drain, uint32_t rate_milli, uint64_t since_ms)
 {
-    struct xf_engine_service *service = &engine->services[number];
-    uint64_t word = atomic_load_explicit(&service->route->word, memory_order_acquire);
-    unsigned flags = xf_route_flags(word);
-    unsigned record_number = xf_route_record_number(word);
-    uint64_t since_ms = engine->now_ms - service->drain_tick_ms;
-    service->drain_tick_ms = engine->now_ms;
-    if ((flags & XF_ROUTE_VALID) == 0 || (flags & (XF_ROUTE_DRAINING | XF_ROUTE_EMPTYING)) == 0 ||
-        record_number >= XF_ROUTE_RECORDS) {
-        service->drain_credit = 0;
+    if (rate_milli == XF_DRAIN_UNBOUNDED) {
+        return TUNNELS_AT_ONCE;
+    }
+    uint64_t most = (uint64_t) rate_milli * CREDIT_MAX_MS;
+    most = most < CREDIT_MIN ? CREDIT_MIN : most;
+    /* The rate is in thousandths a second, the time in thousandths of one. */
+    drain->credit += (uint64_t) rate_milli * since_ms;
+    drain->credit = drain->credit > most ? most : drain->credit;
+    return drain->credit / MILLION;
+}
+
+static void tick_drain(struct xf_engine *engine, unsigned service, unsigned cluster,
+                       struct xf_engine_drain *drain, uint64_t boottime_ms)
+{
+    uint64_t number = atomic_load_explicit(&drain->board->order, memory_order_acquire);
+    if (number != drain->order) {
+        drain->order = number;
+        drain->credit = 0;
+        drain->tick_ms = engine->now_ms;
+    }
+    if (number == 0) {
         return;
     }
-    const struct xf_route_record *record = xf_board_record(engine->board, number, record_number);
-    enum xf_role role = (flags & XF_ROUTE_DRAINING) != 0 ? XF_BLUE : XF_GREEN;
-    uint64_t workers = engine->config->workers > 0 ? engine->config->workers : 1;
-    engine->draining |= record->tunnel_rate_milli > 0 && engine->tunnels_count > 0;
-    /* In millionths of a tunnel: the rate is in thousandths a second, the time in thousandths. */
-    service->drain_credit += record->tunnel_rate_milli * since_ms / workers;
-    if (service->drain_credit > CREDIT_MAX) {
-        service->drain_credit = CREDIT_MAX;
-    }
+    uint32_t rate =
+        atomic_load_explicit(&drain->board->rate_milli[engine->index], memory_order_relaxed);
+    uint64_t deadline_ms = atomic_load_explicit(&drain->board->deadline_ms, memory_order_relaxed);
+    uint64_t since_us = atomic_load_explicit(&drain->board->since_us, memory_order_relaxed);
     struct order order = {
-        .service = number,
-        .cluster = record->cluster[role],
-        .cut = record->drain_deadline_ms != 0 && boottime_ms >= record->drain_deadline_ms,
-        .tunnels = service->drain_credit / 1000000u,
+        .service = service,
+        .cluster = cluster,
+        .before_us = number == XF_DRAIN_ALL ? UINT64_MAX : since_us,
+        .cut = deadline_ms != 0 && boottime_ms >= deadline_ms,
+        .tunnels = earn(drain, rate, engine->now_ms - drain->tick_ms),
     };
-    if (order.cluster == record->cluster[role == XF_BLUE ? XF_GREEN : XF_BLUE]) {
-        return;
-    }
+    drain->tick_ms = engine->now_ms;
+    engine->draining |= engine->tunnels_count > 0 && (rate > 0 || order.cut);
     uint64_t allowed = order.tunnels;
     carry_out(engine, &order);
-    service->drain_credit -= (allowed - order.tunnels) * 1000000u;
+    if (rate != XF_DRAIN_UNBOUNDED) {
+        drain->credit -= (allowed - order.tunnels) * MILLION;
+    }
 }
 
 void xf_drain_tick(struct xf_engine *engine, uint64_t boottime_ms)
 {
-    xf_cycle_begin(engine->stats);
     engine->draining = false;
     for (unsigned i = 0; i < engine->config->services_count; i++) {
-        tick_service(engine, i, boottime_ms);
+        const struct xf_config_service *service = &engine->config->services[i];
+        for (unsigned k = 0; k < service->clusters_count; k++) {
+            tick_drain(engine, i, service->clusters[k], &engine->drains[service->first_pair + k],
+                       boottime_ms);
+        }
     }
 }

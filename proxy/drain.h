@@ -1,9 +1,9 @@
 /*
- * drain.h -- ends what would keep a cluster busy, by the policy in the route record.
+ * drain.h -- ends what would keep a cluster busy, as the board orders it.
  *
- * From DRAINING on blue is emptied, after a retreat or abort (EMPTYING) green.  `tunnel_rate_milli`
- * paces the end of tunnels; at `drain_deadline_ms` tunnels and answers in progress are cut.  With
- * neither, everything ends by itself.  A WebSocket is told 1001 between two frames.
+ * The agent says for each (service, cluster) whether it is being emptied, how many tunnels this
+ * worker may end in a second, and when what is left is cut: tunnels and answers in progress.  A
+ * WebSocket is told 1001 between two frames; another tunnel is closed.
  */
 #ifndef XF_PROXY_DRAIN_H
 #define XF_PROXY_DRAIN_H

@@ -4,6 +4,7 @@
 #include "proxy/edition.h"
 
 #include "config/base/log.h"
+#include "proxy/override.h"
 #include "proxy/spawn.h"
 #include "proxy/tls_context.h"
 #include "proxy/worker.h"
@@ -25,6 +26,7 @@ struct birth {
     struct xf_edition *edition;
     unsigned index;
     struct xf_tls_contexts *tls;
+    struct xf_overrides *overrides;
 };
 
 static int prepare_worker(void *context, struct xf_error *err)
@@ -37,6 +39,9 @@ static int prepare_worker(void *context, struct xf_error *err)
     /* Here, because only now it may still read the keys. */
     if (xf_tls_wanted(birth->edition->config) &&
         xf_tls_contexts_load(birth->edition->config, &birth->tls, err) != 0) {
+        return -1;
+    }
+    if (xf_overrides_load(birth->edition->config, &birth->overrides, err) != 0) {
         return -1;
     }
     return xf_board_enter_worker(birth->edition->board, birth->index, err);
@@ -53,9 +58,11 @@ static int run_worker(void *context, int channel_fd)
                                           .listen_fds = edition->listen_fds,
                                           .slots = edition->sockets,
                                           .log_ring = edition->slot[birth->index].ring,
-                                          .tls = birth->tls};
+                                          .tls = birth->tls,
+                                          .overrides = birth->overrides};
     int code = xf_worker_run(&start);
     xf_tls_contexts_free(birth->tls);
+    xf_overrides_free(birth->overrides);
     return code;
 }
 

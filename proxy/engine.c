@@ -132,6 +132,13 @@ static void set_clusters(struct xf_engine *engine)
     }
 }
 
+static void set_drains(struct xf_engine *engine)
+{
+    for (unsigned i = 0; i < engine->config->pairs_count; i++) {
+        engine->drains[i].board = xf_board_drain(engine->board, i);
+    }
+}
+
 static void set_listeners(struct xf_engine *engine)
 {
     for (unsigned i = 0; i < engine->config->listeners_count; i++) {
@@ -169,14 +176,15 @@ static bool allocate(struct xf_engine *engine)
     engine->scratch = malloc(engine->scratch_bytes);
     engine->fields = calloc(most_fields(config), sizeof(*engine->fields));
     engine->services = calloc(config->services_count, sizeof(*engine->services));
+    engine->drains = calloc(config->pairs_count + 1, sizeof(*engine->drains));
     engine->clusters = calloc(config->clusters_count, sizeof(*engine->clusters));
     engine->servers = calloc(config->servers_count, sizeof(*engine->servers));
     engine->listeners = calloc(config->listeners_count, sizeof(*engine->listeners));
     engine->pairs =
         calloc((size_t) config->services_count * config->clusters_count, sizeof(*engine->pairs));
     return engine->input != NULL && engine->scratch != NULL && engine->fields != NULL &&
-           engine->services != NULL && engine->clusters != NULL && engine->servers != NULL &&
-           engine->listeners != NULL && engine->pairs != NULL &&
+           engine->services != NULL && engine->drains != NULL && engine->clusters != NULL &&
+           engine->servers != NULL && engine->listeners != NULL && engine->pairs != NULL &&
            xf_deadlines_init(&engine->deadlines, config->services_count);
 }
 
@@ -224,6 +232,7 @@ int xf_engine_create(const struct xf_worker_start *start, struct xf_engine **ret
     engine->stats = start->board->stats[start->index];
     engine->index = start->index;
     engine->log_ring = start->log_ring;
+    engine->overrides = start->overrides;
     engine->stop_file = getenv("CROSSFADE_STOP_FILE");
     struct xf_list *lists[] = {&engine->clients,         &engine->again,
                                &engine->starved,         &engine->swept_clients,
@@ -252,6 +261,7 @@ int xf_engine_create(const struct xf_worker_start *start, struct xf_engine **ret
     }
     set_clusters(engine);
     set_services(engine);
+    set_drains(engine);
     set_listeners(engine);
     set_deadlines(engine);
     xf_engine_turn_begin(engine);
@@ -278,6 +288,7 @@ void xf_engine_destroy(struct xf_engine *engine)
     free(engine->scratch);
     free(engine->fields);
     free(engine->services);
+    free(engine->drains);
     free(engine->clusters);
     free(engine->servers);
     free(engine->listeners);

@@ -62,8 +62,14 @@ struct xf_engine_service {
     /* The rescue cap: at most half of the requests over the last 10 s (one slot a second). */
     uint32_t rescue_seen[10], rescue_done[10];
     uint64_t rescue_second;
-    uint64_t drain_credit; /* millionths of a tunnel that may be closed */
-    uint64_t drain_tick_ms;
+};
+
+/* One (service, cluster) that may have to be emptied. */
+struct xf_engine_drain {
+    const struct xf_drain *board;
+    uint64_t order;  /* the one that is carried out; 0: none */
+    uint64_t credit; /* millionths of a tunnel that may be ended */
+    uint64_t tick_ms;
 };
 
 struct xf_engine_listener {
@@ -87,7 +93,8 @@ struct xf_engine {
     size_t scratch_bytes;
     struct xf_field *fields; /* the table both parsers fill */
     struct xf_slab slab;
-    struct xf_tls_worker *tls; /* NULL: no listener has it */
+    struct xf_tls_worker *tls;            /* NULL: no listener has it */
+    const struct xf_overrides *overrides; /* NULL: no service has one */
     struct xf_objects clients_memory, exchanges_memory, upstreams_memory;
 
     /* Time: refreshed once a turn. */
@@ -100,6 +107,7 @@ struct xf_engine {
 
     /* What the configuration and the board say. */
     struct xf_engine_service *services;
+    struct xf_engine_drain *drains; /* [pairs_count] */
     struct xf_engine_cluster *clusters;
     struct xf_engine_server *servers;
     struct xf_engine_listener *listeners;

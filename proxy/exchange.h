@@ -23,6 +23,7 @@
 #include "proxy/cells.h"
 #include "proxy/client.h"
 #include "proxy/exchange_state.h"
+#include "proxy/fields.h"
 #include "proxy/sticky.h"
 #include "proxy/upstream.h"
 #include "proxy/websocket.h"
@@ -157,6 +158,8 @@ void xf_exchange_answer_self(struct xf_exchange *exchange, unsigned status, cons
 /* exchange_choose.c */
 /* Reads the route and chooses a cluster; false: the board holds no route for the service. */
 bool xf_exchange_choose(struct xf_exchange *exchange, const struct xf_sticky_key *key);
+/* The cluster that a guarded override names; false: not now, or not that one. */
+bool xf_exchange_override(struct xf_exchange *exchange, struct xf_piece named);
 /* Finds a server and a connection.  False: the exchange is over. */
 XF_NODISCARD bool xf_exchange_try(struct xf_exchange *exchange);
 /* Moves a failed request to the other cluster where the route of this moment lets it.  True: it

@@ -5,6 +5,7 @@
 
 #include "proxy/fence.h"
 #include "proxy/fields.h"
+#include "proxy/override.h"
 
 #include <string.h>
 
@@ -105,7 +106,15 @@ static bool choose(struct xf_exchange *exchange, const char *bytes,
     struct xf_engine_service *service = &engine->services[exchange->service];
     const struct xf_config_sticky *sticky = &service->config->sticky;
     struct xf_sticky_key key = {NULL, 0};
+    struct xf_piece named = {NULL, 0};
     bool fresh = false;
+    if (XF_UNLIKELY(engine->overrides != NULL)) {
+        named = xf_override_find(engine->overrides, service->config, bytes, request, engine->fields,
+                                 &exchange->client->address);
+    }
+    if (named.length > 0 && xf_exchange_override(exchange, named)) {
+        return true;
+    }
     if (sticky->by != XF_STICKY_NONE) {
         key = xf_sticky_find(sticky, bytes, request, engine->fields, &exchange->client->address,
                              &fresh);
@@ -152,6 +161,7 @@ static bool build(struct xf_exchange *exchange, char *bytes, size_t length,
         .request_id = {id, sizeof(id)},
         .host = piece_of(listener->config->bind.text),
         .strip_cookie = piece_of(sticky->by == XF_STICKY_COOKIE ? sticky->name : NULL),
+        .strip_field = engine->services[exchange->service].config->override.header,
         .upgrade = piece_of(upgrade > 0 ? engine->config->upgrade[upgrade - 1] : NULL),
         .framing = request->framing,
         .content_length = request->content_length,

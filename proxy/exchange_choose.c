@@ -7,9 +7,11 @@
 #include "proxy/exchange.h"
 
 #include "proxy/pool.h"
+#include "proxy/tokens.h"
 
 #include <errno.h>
 #include <signal.h>
+#include <string.h>
 #include <unistd.h>
 
 #define RESCUES_FREE 16u /* in 10 s: of so few requests a half is not a matter of rates yet */
@@ -143,6 +145,36 @@ bool xf_exchange_choose(struct xf_exchange *exchange, const struct xf_sticky_key
     return true;
 }
 
+static bool is_role(const struct xf_engine *engine, const struct route_view *view,
+                    enum xf_role role, struct xf_piece named)
+{
+    unsigned cluster = view->record->cluster[role];
+    return cluster < engine->config->clusters_count &&
+           xf_bytes_same(named.bytes, named.length, engine->config->clusters[cluster].name,
+                         strlen(engine->config->clusters[cluster].name));
+}
+
+bool xf_exchange_override(struct xf_exchange *exchange, struct xf_piece named)
+{
+    struct xf_engine *engine = exchange->engine;
+    struct route_view view;
+    if (!read_route(exchange, &view) || (view.flags & XF_ROUTE_CUTOVER) == 0 ||
+        (view.record->flags & XF_RECORD_OVERRIDE) == 0) {
+        return false;
+    }
+    bool green = is_role(engine, &view, XF_GREEN, named);
+    bool blue = is_role(engine, &view, XF_BLUE, named);
+    if (!green && !blue) { /* a cluster's own name goes before the word for its role */
+        green = xf_bytes_same(named.bytes, named.length, "green", 5);
+        blue = xf_bytes_same(named.bytes, named.length, "blue", 4);
+    }
+    if ((!green && !blue) || (blue && (view.flags & XF_ROUTE_DRAINING) != 0) ||
+        (green && (view.flags & XF_ROUTE_EMPTYING) != 0)) {
+        return false;
+    }
+    return settle(exchange, &view, green ? XF_GREEN : XF_BLUE, XF_WHY_OVERRIDE);
+}
+
 /* The other cluster, if the word of this moment still lets `wanted` flags move a request. */
 static bool move_to(struct xf_exchange *exchange, enum xf_role role, uint32_t wanted,
                     enum xf_why why)
@@ -199,6 +231,9 @@ bool xf_exchange_rescue(struct xf_exchange *exchange)
 {
     struct xf_engine *engine = exchange->engine;
     struct xf_engine_service *service = &engine->services[exchange->service];
+    if (exchange->choice.why == XF_WHY_OVERRIDE) {
+        return false; /* who asks for a cluster wants its own answer */
+    }
     if (exchange->rescued || exchange->choice.role != XF_GREEN || exchange->head_sent ||
         !xf_http_method_safe((enum xf_http_method) exchange->method) || !exchange->replayable ||
         !rescue_allowed(engine, service)) {
@@ -214,8 +249,8 @@ bool xf_exchange_rescue(struct xf_exchange *exchange)
 
 bool xf_exchange_fall_back(struct xf_exchange *exchange)
 {
-    if (exchange->choice.why == XF_WHY_FALLBACK || exchange->rescued || exchange->head_sent ||
-        !exchange->replayable) {
+    if (exchange->choice.why == XF_WHY_FALLBACK || exchange->choice.why == XF_WHY_OVERRIDE ||
+        exchange->rescued || exchange->head_sent || !exchange->replayable) {
         return false;
     }
     bool green = exchange->choice.role == XF_GREEN;

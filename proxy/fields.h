@@ -44,6 +44,7 @@ struct xf_request_options {
     struct xf_piece host;         /* Host where the client sent none (HTTP/1.0) */
     struct xf_piece extra;        /* whole field lines, each ended by CRLF */
     struct xf_piece strip_cookie; /* a cookie that is not sent upstream */
+    const char *strip_field;      /* a field that is not, lower case; NULL: none */
     struct xf_piece upgrade;      /* the one protocol to ask for; empty: Upgrade is removed */
     bool pass_expect;             /* send `Expect: 100-continue` */
     bool close;                   /* send `Connection: close` */

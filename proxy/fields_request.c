@@ -53,7 +53,8 @@ static bool is_claim(const struct build *build, const struct xf_field *field)
 /* Whether the client's line is passed on as it is. */
 static bool passes(const struct build *build, const struct xf_field *field)
 {
-    if (field->nominated) {
+    if (field->nominated || (build->options->strip_field != NULL &&
+                             xf_http_field_is(build->bytes, field, build->options->strip_field))) {
         return false;
     }
     switch (field->known) {

@@ -54,8 +54,7 @@ struct xf_route_record {
     uint32_t step;    /* changes at every step: sticky keys are counted once per step */
     uint64_t epoch;   /* the rest of the version, for logs */
     uint32_t revision;
-    uint32_t tunnel_rate_milli; /* paced drain: this proxy's tunnels to close per 1000 s; 0: off */
-    uint64_t drain_deadline_ms; /* CLOCK_BOOTTIME at which what is left is cut; 0: never */
+    uint32_t unused; /* 0 */
 
     uint64_t bad_statuses[10]; /* bit (status): these are errors; statuses 0..639 */
     char cutover[XF_CUTOVER_ID_BYTES];

@@ -11,6 +11,7 @@
 #include "proxy/board.h"
 
 struct xf_log_ring;     /* logring.h */
+struct xf_overrides;    /* override.h */
 struct xf_tls_contexts; /* tls_context.h */
 
 struct xf_worker_start {
@@ -23,8 +24,9 @@ struct xf_worker_start {
      * from systemd stand in every slot under the same number. */
     const int *listen_fds;
     unsigned slots;
-    struct xf_log_ring *log_ring; /* NULL: access log off */
-    struct xf_tls_contexts *tls;  /* of the listeners; NULL: none has TLS */
+    struct xf_log_ring *log_ring;         /* NULL: access log off */
+    struct xf_tls_contexts *tls;          /* of the listeners; NULL: none has TLS */
+    const struct xf_overrides *overrides; /* NULL: no service has one */
 };
 
 int xf_worker_run(const struct xf_worker_start *start);

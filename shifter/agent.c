@@ -12,6 +12,7 @@
 #include "shifter/agent_checks.h"
 #include "shifter/agent_forward.h"
 #include "shifter/agent_identity.h"
+#include "shifter/agent_drain.h"
 #include "shifter/agent_rates.h"
 #include "shifter/agent_state.h"
 #include "shifter/agent_view.h"
@@ -94,6 +95,7 @@ static void tick(evutil_socket_t fd, short what, void *arg)
     struct xf_agent *agent = arg;
     xf_agent_samples_tick(agent, false);
     xf_agent_quiet_tick(agent);
+    xf_agent_drain_tick(agent);
 }
 
 static void beat(evutil_socket_t fd, short what, void *arg)
@@ -202,6 +204,7 @@ static void release(struct xf_agent *agent)
     xf_agent_editions_release(agent);
     xf_agent_samples_destroy(agent->samples);
     xf_agent_rates_destroy(agent->rates);
+    xf_agent_drains_destroy(agent->drains);
     for (unsigned i = 0; i < agent->services_count; i++) {
         xf_document_destroy(agent->services[i].document);
     }

@@ -10,6 +10,7 @@ target_sources(xf_shifter PRIVATE
     agent_bus.c
     agent_channel.c
     agent_checks.c
+    agent_drain.c
     agent_editions.c
     agent_file.c
     agent_forward.c
@@ -27,6 +28,7 @@ target_sources(xf_shifter PRIVATE
     agent_start.c
     agent_stats.c
     agent_view.c
+    drain_wish.c
     metrics.c
     status.c
     why.c)

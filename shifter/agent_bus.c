@@ -17,7 +17,6 @@
 
 #define LEADER_SILENT_MS 5000
 #define OFFSET_CHANGE_US 5000 /* smaller differences are the way's delay, not a clock's */
-#define RATE_MILLI_PER_1 1000.0
 #define FOLLOW_RETRY_S   1
 
 bool xf_agent_bus_led(const struct xf_agent *agent, const struct xf_agent_service *service)
@@ -51,55 +50,6 @@ static void learn_clock(struct xf_agent *agent, int64_t store_time_ms)
     for (unsigned i = 0; i < agent->editions_count; i++) {
         atomic_store_explicit(&agent->editions[i]->board->control->clock_offset_us, offset_us,
                               memory_order_relaxed);
-    }
-}
-
-/* Tunnels on `cluster` through this proxy. */
-static uint64_t own_tunnels(const struct xf_agent *agent, const char *cluster)
-{
-    int number = xf_config_find_cluster(agent->config, cluster);
-    return number >= 0 ? agent->totals.clusters[number].tunnels : 0;
-}
-
-/* A paced drain is parted by tunnels: rate x own / fleet. */
-static uint32_t paced_rate(const struct xf_agent *agent, const struct xf_agent_service *service,
-                           const struct xf_config_drain *drain, const char *cluster)
-{
-    uint64_t own = own_tunnels(agent, cluster);
-    uint64_t fleet = service->progress.tunnels > own ? service->progress.tunnels : own;
-    if (drain->policy != XF_DRAIN_PACED || own == 0) {
-        return 0;
-    }
-    double milli = drain->rate * RATE_MILLI_PER_1 * (double) own / (double) fleet;
-    return milli < 1.0 ? 1u : milli > (double) UINT32_MAX ? UINT32_MAX : (uint32_t) milli;
-}
-
-/* The drain of the cluster that is being emptied; a small change of its rate is not worth a new
- * record. */
-static void plan_drain(struct xf_agent *agent, struct xf_agent_service *service)
-{
-    const struct xf_document *document = service->document;
-    bool draining = document->state == XF_CUTOVER_DRAINING;
-    bool emptying = document->state == XF_CUTOVER_ABORTING ||
-                    (document->retreated && document->weight == 0 && !draining);
-    if (!xf_status_in_cutover(document) || (!draining && !emptying)) {
-        service->tunnel_rate_milli = 0;
-        service->drain_deadline_ms = 0;
-        service->drain_generation = 0;
-        return;
-    }
-    const struct xf_config_drain *drain = document->plan != NULL && document->plan->drain_set
-                                              ? &document->plan->drain
-                                              : &agent->config->drain;
-    uint32_t rate = paced_rate(agent, service, drain, draining ? document->from : document->to);
-    uint32_t before = service->tunnel_rate_milli;
-    if (before == 0 || rate == 0 || rate > before + before / 5 || rate < before - before / 5) {
-        service->tunnel_rate_milli = rate;
-    }
-    if (drain->policy == XF_DRAIN_DEADLINE && service->drain_generation == 0) {
-        service->drain_generation = service->version.generation;
-        service->drain_deadline_ms =
-            (uint64_t) (xf_clock_boottime_ms(agent->clock) + drain->deadline_ms);
     }
 }
 
@@ -175,7 +125,6 @@ static void take_state(struct xf_agent *agent, const json_t *message)
     }
     if (service->document != NULL) {
         xf_agent_local_reconcile(agent, service);
-        plan_drain(agent, service);
     }
     xf_agent_routes_update(agent);
 }

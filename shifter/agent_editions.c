@@ -9,6 +9,7 @@
 
 #include "config/base/log.h"
 #include "shifter/agent_checks.h"
+#include "shifter/agent_drain.h"
 #include "shifter/agent_rates.h"
 
 #include <stdio.h>
@@ -98,10 +99,13 @@ static bool adopt_services(struct xf_agent *agent, const struct xf_config *confi
     struct xf_agent_service *services = calloc(config->services_count + 1, sizeof(services[0]));
     struct xf_agent_quiet *quiet = calloc(config->clusters_count + 1, sizeof(quiet[0]));
     struct xf_agent_rates *rates = xf_agent_rates_create(config);
+    struct xf_agent_drains *drains = xf_agent_drains_create(config);
     struct xf_totals totals;
-    if (services == NULL || quiet == NULL || rates == NULL || !xf_totals_init(&totals, config)) {
+    if (services == NULL || quiet == NULL || rates == NULL || drains == NULL ||
+        !xf_totals_init(&totals, config)) {
         free(services);
         free(quiet);
+        xf_agent_drains_destroy(drains);
         xf_agent_rates_destroy(rates);
         return false;
     }
@@ -124,6 +128,9 @@ static bool adopt_services(struct xf_agent *agent, const struct xf_config *confi
     free(agent->quiet);
     xf_totals_release(&agent->totals);
     xf_agent_rates_destroy(agent->rates);
+    xf_agent_drains_inherit(drains, config, agent->drains, agent->config);
+    xf_agent_drains_destroy(agent->drains);
+    agent->drains = drains;
     agent->rates = rates;
     agent->services = services;
     agent->services_count = config->services_count;

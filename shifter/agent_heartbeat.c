@@ -7,6 +7,7 @@
 #include "shifter/agent_state.h"
 
 #include "shifter/agent_checks.h"
+#include "shifter/agent_drain.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -142,6 +143,7 @@ void xf_agent_heartbeat_send(struct xf_agent *agent, bool left)
     json_t *message = made ? xf_message_heartbeat_make(&heartbeat) : NULL;
     if (message != NULL) {
         (void) !xf_bus_send(agent->bus, message); /* lost: the next one says the same */
+        xf_agent_drain_note(agent);
     }
     json_decref(message);
     xf_message_heartbeat_release(&heartbeat);

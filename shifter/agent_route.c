@@ -100,7 +100,7 @@ static unsigned record_flags(const struct xf_config_service *service,
     if (document->plan != NULL && document->plan->guard.rescue) {
         flags |= XF_RECORD_RESCUE;
     }
-    bool guarded = service->override.header != NULL || service->override.networks_count > 0;
+    bool guarded = service->override.header != NULL;
     if (guarded && !emptying) {
         flags |= XF_RECORD_OVERRIDE;
     }
@@ -181,8 +181,6 @@ static void fill_record(const struct xf_agent_facts *facts, struct xf_route_reco
     record->step = (uint32_t) document->step_entry;
     record->epoch = facts->version.epoch;
     record->revision = (uint32_t) facts->version.revision;
-    record->tunnel_rate_milli = facts->tunnel_rate_milli;
-    record->drain_deadline_ms = facts->drain_deadline_ms;
     if (xf_status_in_cutover(document)) {
         record->attempt = (uint32_t) document->attempts;
         memcpy(record->cutover, document->cutover, sizeof(record->cutover));

@@ -23,8 +23,6 @@ struct xf_agent_facts {
     struct xf_version version;
     bool overridden; /* break-glass: `weight` below stands, not the document's */
     unsigned override_weight;
-    uint32_t tunnel_rate_milli; /* this proxy's share of a paced drain */
-    uint64_t drain_deadline_ms; /* CLOCK_BOOTTIME; 0: never */
 };
 
 /* `facts` has one entry for each service of `config`.  An error names the cluster or service that

@@ -47,9 +47,7 @@ static void fill_facts(const struct xf_agent *agent, const struct xf_agent_editi
         facts[i] = (struct xf_agent_facts){.document = service->document,
                                            .version = service->version,
                                            .overridden = service->override.on,
-                                           .override_weight = service->override.weight,
-                                           .tunnel_rate_milli = service->tunnel_rate_milli,
-                                           .drain_deadline_ms = service->drain_deadline_ms};
+                                           .override_weight = service->override.weight};
     }
 }
 

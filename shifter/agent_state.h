@@ -24,6 +24,7 @@
 
 struct xf_admin;
 struct xf_agent_checks;
+struct xf_agent_drains;
 struct xf_agent_rates;
 struct xf_agent_forward;
 struct xf_agent_samples;
@@ -66,11 +67,6 @@ struct xf_agent_service {
     bool announced;                 /* a heartbeat said that it is in force */
 
     struct xf_local_override override;
-
-    /* Paced draining. */
-    uint32_t tunnel_rate_milli;
-    uint64_t drain_deadline_ms; /* CLOCK_BOOTTIME */
-    uint64_t drain_generation;  /* the generation whose drain that deadline belongs to */
 };
 
 struct xf_agent_quiet { /* of one cluster of the newest configuration */
@@ -121,7 +117,8 @@ struct xf_agent {
 
     /* agent_stats, agent_heartbeat, agent_samples */
     struct xf_totals totals;
-    struct xf_agent_quiet *quiet; /* [clusters_count of config] */
+    struct xf_agent_quiet *quiet;   /* [clusters_count of config] */
+    struct xf_agent_drains *drains; /* for the places of config */
     struct xf_agent_samples *samples;
     struct event *tick_event, *beat_event;
     struct xf_agent_rates *rates;

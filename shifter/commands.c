@@ -71,6 +71,15 @@ const struct xf_command xf_commands[] = {
      "Returns when weight 0 is in force everywhere.\n" CHANGE_DETAILS, xf_cmd_abort},
     {"finalize", "", "make green the live cluster: the cutover is over", CHANGE_DETAILS,
      xf_cmd_finalize},
+    {"drain", "[--cluster CLUSTER] [--rate 20/s | --now]",
+     "end the tunnels that are left on a cluster",
+     "WebSockets are told 1001 between two frames, other tunnels are closed; what is opened later\n"
+     "is left alone.  The cluster: the one that traffic has left, else --cluster.  The pace, for "
+     "the\n"
+     "whole fleet: --rate, else that of the plan or the configuration, else 20/s.  --now: all at\n"
+     "once, and where nothing new goes to the cluster its answers in progress are cut "
+     "too.\n" CHANGE_DETAILS,
+     xf_cmd_drain},
     {"fence", "up | down", "refuse, or let pass, changes through the services that follow this one",
      "For before a cutover, as while a database is cloned; a plan's own fence is apart and ends\n"
      "with its cutover.\n" CHANGE_DETAILS,

@@ -2,6 +2,7 @@
 target_sources(xf_shifter PRIVATE
     control.c
     control_command.c
+    control_drain.c
     control_ends.c
     control_holds.c
     control_tick.c

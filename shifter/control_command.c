@@ -422,7 +422,7 @@ static const struct {
     {"weight", verb_weight},  {"step", verb_step},      {"promote", verb_step},
     {"back", verb_back},      {"extend", verb_extend},  {"approve", verb_approve},
     {"pause", verb_pause},    {"resume", verb_resume},  {"forget", verb_forget},
-    {"fence", verb_fence},
+    {"fence", verb_fence},    {"drain", xf_verb_drain},
 };
 
 static bool answered_before(const struct xf_document *document,

@@ -63,6 +63,7 @@ static void begin_cutover(struct xf_document *after, struct xf_plan *plan,
     after->resumes_left = plan->guard.resume_times;
     after->started_ms = facts->wall_ms;
     after->revoked_by[0] = '\0';
+    after->drain.cluster[0] = '\0';
     after->signalled[0] = '\0';
     memset(&after->signal, 0, sizeof(after->signal));
     memset(&after->action, 0, sizeof(after->action));

@@ -68,6 +68,10 @@ struct xf_verb_call {
 };
 typedef void xf_verb(struct xf_verb_call *call);
 xf_verb xf_verb_start, xf_verb_abort, xf_verb_finalize;
+/* control_drain.c */
+xf_verb xf_verb_drain;
+/* Green, which an abort has left, goes on being emptied by the policy after the cutover's end. */
+void xf_change_empty_green(struct xf_change *change);
 /* Begins call->change; false (and refused) without memory. */
 bool xf_verb_begin(struct xf_verb_call *call);
 

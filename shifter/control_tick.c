@@ -372,6 +372,7 @@ static bool aborting(struct tick *tick)
     xf_change_say(&tick->change, "%s is aborted: %s is live everywhere", document->cutover,
                   document->from);
     xf_change_state(&tick->change, XF_ON_EMPTIED);
+    xf_change_empty_green(&tick->change);
     xf_change_end(&tick->change, document->from, "aborted");
     return finish(tick);
 }

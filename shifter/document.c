@@ -54,6 +54,7 @@ struct xf_document *xf_document_create(const char *service, const char *live)
     document->schema = XF_DOCUMENT_SCHEMA;
     document->state = XF_CUTOVER_IDLE;
     document->step = -1;
+    document->drain.after_ms = -1;
     (void) snprintf(document->service, sizeof(document->service), "%s", service);
     (void) snprintf(document->live, sizeof(document->live), "%s", live);
     xf_uuid_make(document->install_id);

@@ -67,6 +67,14 @@ struct xf_hold_entry {
     char lifted_by[XF_SENTENCE_BYTES]; /* what would lift it, in words */
 };
 
+/* What is to be emptied beside the policy: by hand, or green after an abort has ended. */
+struct xf_document_drain {
+    uint64_t number;             /* of the order, counted up; 0: none yet */
+    char cluster[XF_NAME_BYTES]; /* empty: none */
+    uint32_t rate_milli;         /* see xf_drain_wish */
+    int64_t after_ms;            /* likewise; -1: never */
+};
+
 #define XF_PAUSES_MAX 8u /* people who pause at once; further ones are told that it is paused */
 
 /* A request that changed something, so that a repeated one gets the same answer. */
@@ -134,6 +142,7 @@ struct xf_document {
         bool up; /* raised by `fence up` before a cutover */
         char by[XF_ACTOR_BYTES];
     } fence;
+    struct xf_document_drain drain;
     char *last_verdict_json; /* owned; the verdict as `why` shows it; NULL: none */
 };
 

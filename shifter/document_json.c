@@ -103,6 +103,12 @@ static void put_ends(json_t *root, const struct xf_document *document, bool *ok)
                 ok);
     xf_json_put(root, "fence",
                 json_pack("{s:b, s:s}", "up", document->fence.up, "by", document->fence.by), ok);
+    xf_json_put(root, "drain",
+                json_pack("{s:I, s:s, s:I, s:I}", "number", (json_int_t) document->drain.number,
+                          "cluster", document->drain.cluster, "rate_milli",
+                          (json_int_t) document->drain.rate_milli, "after_ms",
+                          (json_int_t) document->drain.after_ms),
+                ok);
     xf_json_put(root, "last_verdict",
                 document->last_verdict_json != NULL
                     ? json_loads(document->last_verdict_json, 0, NULL)
@@ -262,6 +268,22 @@ static void read_requests(struct xf_json *reader, const json_t *root, struct xf_
     document->requests_next = document->requests_count % XF_REQUEST_IDS_KEPT;
 }
 
+/* Documents of before there was a drain by hand have none. */
+static void read_drain(struct xf_json *reader, const json_t *root, struct xf_document_drain *ret)
+{
+    uint64_t rate_milli = 0;
+    ret->after_ms = -1;
+    const json_t *drain = xf_json_object(reader, root, "drain", XF_JSON_OPTIONAL);
+    if (drain == NULL) {
+        return;
+    }
+    xf_json_uint(reader, drain, "number", XF_JSON_NEEDED, INT64_MAX, &ret->number);
+    read_name(reader, drain, "cluster", ret->cluster);
+    xf_json_uint(reader, drain, "rate_milli", XF_JSON_NEEDED, UINT32_MAX, &rate_milli);
+    xf_json_int(reader, drain, "after_ms", XF_JSON_NEEDED, -1, INT64_MAX / 4, &ret->after_ms);
+    ret->rate_milli = (uint32_t) rate_milli;
+}
+
 static void read_ends(struct xf_json *reader, const json_t *root, struct xf_document *document)
 {
     const json_t *last = xf_json_object(reader, root, "last", XF_JSON_NEEDED);
@@ -290,6 +312,7 @@ static void read_ends(struct xf_json *reader, const json_t *root, struct xf_docu
     xf_json_bool(reader, fence, "up", XF_JSON_NEEDED, &document->fence.up);
     xf_json_string(reader, fence, "by", XF_JSON_NEEDED, document->fence.by,
                    sizeof(document->fence.by));
+    read_drain(reader, root, &document->drain);
     const json_t *verdict = xf_json_object(reader, root, "last_verdict", XF_JSON_OPTIONAL);
     if (verdict != NULL && !reader->failed) {
         document->last_verdict_json = json_dumps(verdict, JSON_COMPACT);

@@ -353,6 +353,18 @@ static void load(struct xf_tenure *tenure)
 
 /* ---- publishing and checkpoints ---- */
 
+/* Tunnels on `cluster` through all proxies; its name may be empty. */
+static uint64_t fleet_tunnels(const struct xf_tenure *tenure, const char *name)
+{
+    uint64_t sum = 0;
+    for (unsigned i = 0; name[0] != '\0' && i < xf_roster_count(tenure->options.roster); i++) {
+        const struct xf_message_cluster *cluster =
+            xf_member_cluster(xf_roster_member(tenure->options.roster, i), name);
+        sum += cluster != NULL ? cluster->tunnels : 0;
+    }
+    return sum;
+}
+
 void xf_tenure_publish(struct xf_tenure *tenure)
 {
     struct xf_message_state state = {
@@ -368,11 +380,8 @@ void xf_tenure_publish(struct xf_tenure *tenure)
     }
     const char *emptied =
         tenure->document->weight == 0 ? tenure->document->to : tenure->document->from;
-    for (unsigned i = 0; emptied[0] != '\0' && i < xf_roster_count(tenure->options.roster); i++) {
-        const struct xf_message_cluster *cluster =
-            xf_member_cluster(xf_roster_member(tenure->options.roster, i), emptied);
-        state.progress.tunnels += cluster != NULL ? cluster->tunnels : 0;
-    }
+    state.progress.tunnels = fleet_tunnels(tenure, emptied);
+    state.progress.ordered_tunnels = fleet_tunnels(tenure, tenure->document->drain.cluster);
     memcpy(state.service, tenure->service->name, strlen(tenure->service->name) + 1);
     memcpy(state.write_id, tenure->write_id, sizeof(state.write_id));
     memcpy(state.leader.id, tenure->holder, sizeof(state.leader.id));

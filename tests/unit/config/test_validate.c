@@ -224,6 +224,9 @@ static void what_contradicts_itself_is_refused(void **state)
         {VALID_LISTENERS VALID_CLUSTERS
          "services: {web: {live: web-v1, sticky: {by: client-ip, name: x}}}\n",
          "3:62: name belongs to sticky by header or cookie"},
+        {VALID_LISTENERS VALID_CLUSTERS
+         "services: {web: {live: web-v1, override: {header: X-Go}}}\n",
+         "3:42: override needs secret_file or networks"},
         {VALID_FILE "drain: {policy: paced}\n",
          "4:8: drain.policy paced needs \"rate\", for example 20/s"},
         {VALID_FILE "store: \"redis://u:secret@h/0\"\n",

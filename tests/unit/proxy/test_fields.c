@@ -211,6 +211,15 @@ static void a_trusted_peer_is_believed_and_added_to(void **state)
     free(out);
 }
 
+static void a_field_that_is_ours_is_not_sent_upstream(void **state)
+{
+    (void) state;
+    struct xf_request_options options = stranger;
+    options.strip_field = "x-crossfade";
+    fields_become("A: 1\r\nX-CROSSFADE: green s\r\nB: 2\r\nx-crossfade:\r\nX-Crossfade2: c\r\n",
+                  &options, "A: 1\r\nB: 2\r\nX-Crossfade2: c\r\n");
+}
+
 static void our_cookie_is_not_sent_upstream(void **state)
 {
     (void) state;
@@ -440,6 +449,7 @@ int main(void)
         cmocka_unit_test(hop_by_hop_fields_are_dropped),
         cmocka_unit_test(a_stranger_is_not_believed),
         cmocka_unit_test(a_trusted_peer_is_believed_and_added_to),
+        cmocka_unit_test(a_field_that_is_ours_is_not_sent_upstream),
         cmocka_unit_test(our_cookie_is_not_sent_upstream),
         cmocka_unit_test(a_cookie_is_found_by_its_exact_name),
         cmocka_unit_test(the_hop_is_described_by_the_options),

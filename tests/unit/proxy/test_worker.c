@@ -286,6 +286,20 @@ static void a_tunnel_carries_bytes_both_ways_and_is_counted(void **state)
     assert_true(settles(&fixture_cluster(&fix, "blue")->tunnels, 0));
 }
 
+/* As the agent does. */
+static void order_drain(const char *cluster, uint64_t order, uint32_t rate_milli,
+                        uint64_t deadline_ms)
+{
+    int number = xf_config_find_cluster(fix.config, cluster);
+    int pair = xf_config_pair(fix.config, 0, (unsigned) number);
+    struct xf_drain *drain = xf_board_drain(fix.board, (unsigned) pair);
+    atomic_store(&drain->order, 0);
+    atomic_store(&drain->since_us, 0);
+    atomic_store(&drain->deadline_ms, deadline_ms);
+    atomic_store(&drain->rate_milli[0], rate_milli);
+    atomic_store(&drain->order, order);
+}
+
 static void a_drained_websocket_is_told_1001_between_two_frames(void **state)
 {
     (void) state;
@@ -299,8 +313,8 @@ static void a_drained_websocket_is_told_1001_between_two_frames(void **state)
     fixture_route(&fix, XF_ROUTE_CUTOVER, 10000, NULL); /* a weight change alone ends none */
     client_put(fd, "\x81\x05he"); /* the backend sends back half a frame of 5 bytes */
     assert_int_equal(recv(fd, back, 4, MSG_WAITALL), 4);
-    struct xf_route_record record = {.attempt = 1, .tunnel_rate_milli = 20000};
-    fixture_route(&fix, XF_ROUTE_CUTOVER | XF_ROUTE_DRAINING, 10000, &record);
+    fixture_route(&fix, XF_ROUTE_CUTOVER | XF_ROUTE_DRAINING, 10000, NULL);
+    order_drain("blue", XF_DRAIN_ALL, 20000, 0);
     struct timeval limit = {.tv_sec = 1, .tv_usec = 500000}; /* the slow tick has passed */
     (void) setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit));
     assert_int_equal(recv(fd, back, 1, 0), -1); /* not in the middle of a frame */
@@ -320,8 +334,8 @@ static void a_drain_deadline_cuts_what_is_left(void **state)
     int fd = fixture_connect(&fix);
     client_put(fd, GET("/slow/5000"));
     assert_true(settles(&fixture_cluster(&fix, "blue")->in_flight, 1));
-    struct xf_route_record record = {.attempt = 1, .drain_deadline_ms = 1};
-    fixture_route(&fix, XF_ROUTE_CUTOVER | XF_ROUTE_DRAINING, 10000, &record);
+    fixture_route(&fix, XF_ROUTE_CUTOVER | XF_ROUTE_DRAINING, 10000, NULL);
+    order_drain("blue", XF_DRAIN_ALL, 0, 1);
     assert_true(settles(&fixture_cluster(&fix, "blue")->in_flight, 0));
     struct client_answer answer;
     client_read(fd, false, &answer);

@@ -1,0 +1,177 @@
+"""How tunnels leave a cluster: by policy, by hand, at the fleet's pace, told 1001 between frames."""
+
+import asyncio
+import http
+import signal
+import threading
+import time
+
+import pytest
+import websockets
+
+from harness import net
+from harness.processes import kill_quietly
+
+pytestmark = pytest.mark.slow
+
+QUICK = {"evidence": "advisory"}
+BUSY = b"x" * 3000  # one frame of it is more than one segment of a slow start
+
+
+class WebSockets:
+    """A WebSocket server (an echo that also speaks by itself) and its clients, in one loop."""
+
+    def __init__(self):
+        self.loop = asyncio.new_event_loop()
+        self.thread = threading.Thread(target=self.loop.run_forever, daemon=True)
+        self.thread.start()
+        self.port = net.free_port()
+        self.clients, self.closed = [], []
+        self.call(self._serve())
+
+    def call(self, coroutine, timeout=30):
+        return asyncio.run_coroutine_threadsafe(coroutine, self.loop).result(timeout)
+
+    @property
+    def address(self):
+        return f"127.0.0.1:{self.port}"
+
+    async def _serve(self):
+        async def speak(socket, _path):
+            try:
+                while True:
+                    await socket.send(BUSY)
+                    await asyncio.sleep(0.05)
+            except websockets.ConnectionClosed:
+                pass
+
+        async def plain(_path, headers):
+            return None if "Upgrade" in headers else (http.HTTPStatus.OK, [], b"ok")
+        self.server = await websockets.serve(speak, "127.0.0.1", self.port, process_request=plain,
+                                             compression=None, ping_interval=None)
+
+    async def _client(self, port):
+        socket = await websockets.connect(f"ws://127.0.0.1:{port}/", compression=None,
+                                          ping_interval=None)
+        self.clients.append(socket)
+
+        async def listen():
+            try:
+                while True:
+                    assert await socket.recv() == BUSY
+            except websockets.ConnectionClosed as end:
+                code = end.rcvd.code if end.rcvd is not None else None
+                self.closed.append((time.monotonic(), code))
+        self.loop.create_task(listen())
+
+    def open(self, port, count):
+        for _ in range(count):
+            self.call(self._client(port))
+
+    def codes(self):
+        return {code for _, code in self.closed}
+
+    def end(self):
+        async def stop():
+            self.server.close()
+            for socket in self.clients:
+                socket.transport.abort()
+        self.call(stop())
+        time.sleep(0.1)
+        self.loop.call_soon_threadsafe(self.loop.stop)
+        self.thread.join(5)
+
+
+@pytest.fixture
+def sockets(started):
+    made = WebSockets()
+    started.append(made)
+    return made
+
+
+@pytest.fixture
+def pair(crossfade, sockets, nginx):
+    made = crossfade({"v1": [sockets.address], "v2": [nginx("v2").address]}, workers=2)
+    made.sockets = sockets
+    return made
+
+
+def unevenly(made, sockets, count):
+    """Opens `count` WebSockets, nearly all of them through one worker."""
+    stopped = made.workers()[0]
+    few = count // 10
+    sockets.open(made.port, few)
+    kill_quietly(stopped.pid, signal.SIGSTOP)
+    try:
+        time.sleep(2)  # a sibling takes its listening socket
+        sockets.open(made.port, count - few)
+    finally:
+        kill_quietly(stopped.pid, signal.SIGCONT)
+
+
+def tunnels(made, cluster="v1"):
+    return made.status()["clusters"][cluster]["tunnels"]
+
+
+@pytest.mark.parametrize("count", [60, pytest.param(200, marks=pytest.mark.long)])
+def test_unevenly_spread_websockets_leave_at_the_fleets_pace(pair, count):
+    unevenly(pair, pair.sockets, count)
+    plan = {"name": "ws", "service": "gateway", "to": "v2", "drain": {"policy": "paced", "rate": "20/s"},
+            "steps": [{"weight": "50%", "hold": "1s", **QUICK}, {"weight": "100%", "hold": "3s", **QUICK}]}
+    pair.cli("start", pair.plan(plan), check=0)
+    pair.wait_status(lambda s: s["state"] == "soaking")
+    assert pair.sockets.closed == []  # a change of weight closes none
+    pair.wait_status(lambda s: s["state"] == "draining")
+    begun = time.monotonic()
+    net.wait_until(lambda: len(pair.sockets.closed) == count, count / 20 + 5, "all are closed")
+    took = pair.sockets.closed[-1][0] - begun
+    assert pair.sockets.codes() == {1001}
+    assert count / 20 - 0.5 <= took <= count / 20 + 2, took
+    pair.wait_status(lambda s: s["state"] == "safe", timeout=10)
+
+
+def test_drain_by_hand_ends_what_was_there_and_no_more(pair):
+    sockets = pair.sockets
+    assert pair.cli("drain").code == 6
+    assert pair.cli("drain", "--cluster", "nope").code == 2
+    assert pair.cli("drain", "--cluster", "v1", "--rate", "20").code == 2
+    assert pair.cli("drain", "--cluster", "v1", "--rate", "1/s", "--now").code == 2
+    sockets.open(pair.port, 30)
+    net.wait_until(lambda: tunnels(pair) == 30, 5, "the count of tunnels")
+    begun = time.monotonic()
+    done = pair.cli("drain", "--cluster", "v1", "--rate", "20/s", "--reason", "tidy", "-o", "json", check=0)
+    assert done.json["exit"] == 0 and "v1 is drained at 20/s" in done.json["message"]
+    time.sleep(0.3)
+    sockets.open(pair.port, 3)  # v1 still serves: these came later
+    net.wait_until(lambda: len(sockets.closed) >= 30, 6, "the drain")
+    took = sockets.closed[29][0] - begun
+    assert 1.0 <= took <= 3.5, took
+    time.sleep(1)
+    assert len(sockets.closed) == 30 and sockets.codes() == {1001}
+    pair.cli("drain", "--cluster", "v1", "--now", check=0)
+    net.wait_until(lambda: len(sockets.closed) == 33, 3, "the rest")
+    assert sockets.codes() == {1001}
+    entries = pair.cli("history", "-o", "json", check=0).json["entries"]
+    assert [e["reason"] for e in entries if e["verb"] == "drain"][:1] == ["tidy"]
+
+
+def test_green_is_emptied_by_the_policy_after_an_abort(crossfade, sockets, nginx):
+    made = crossfade({"v2": [nginx("v2").address], "v1": [sockets.address]}, workers=2,
+                     extra={"drain": {"policy": "paced", "rate": "30/s"}})
+    made.cli("start", "--to", "v1", check=0)
+    made.cli("weight", "100%", check=0)
+    sockets.open(made.port, 30)
+    made.cli("abort", check=0)
+    net.wait_until(lambda: len(sockets.closed) == 30, 5, "green is empty")
+    assert sockets.codes() == {1001}
+
+
+def test_a_bare_drain_by_hand_is_for_the_cluster_that_traffic_left(pair):
+    pair.sockets.open(pair.port, 4)
+    pair.cli("start", "--to", "v2", check=0)
+    pair.cli("weight", "100%", check=0)
+    time.sleep(1.5)
+    assert pair.sockets.closed == []
+    pair.cli("drain", check=0)
+    net.wait_until(lambda: len(pair.sockets.closed) == 4, 3, "blue is empty")
+    assert pair.sockets.codes() == {1001}
