@@ -76,10 +76,15 @@ class WebSockets:
             self.server.close()
             for socket in self.clients:
                 socket.transport.abort()
+            await self.server.wait_closed()
+            others = asyncio.all_tasks() - {asyncio.current_task()}
+            for task in others:
+                task.cancel()
+            await asyncio.gather(*others, return_exceptions=True)
         self.call(stop())
-        time.sleep(0.1)
         self.loop.call_soon_threadsafe(self.loop.stop)
         self.thread.join(5)
+        self.loop.close()
 
 
 @pytest.fixture
