@@ -13,9 +13,11 @@
 #include "shifter/agent_forward.h"
 #include "shifter/agent_identity.h"
 #include "shifter/agent_drain.h"
+#include "shifter/agent_judge.h"
 #include "shifter/agent_rates.h"
 #include "shifter/agent_state.h"
 #include "shifter/agent_view.h"
+#include "shifter/lone_judge.h"
 
 #include <inttypes.h>
 #include <signal.h>
@@ -94,6 +96,7 @@ static void tick(evutil_socket_t fd, short what, void *arg)
     (void) what;
     struct xf_agent *agent = arg;
     xf_agent_samples_tick(agent, false);
+    xf_agent_judge_tick(agent);
     xf_agent_quiet_tick(agent);
     xf_agent_drain_tick(agent);
 }
@@ -207,6 +210,7 @@ static void release(struct xf_agent *agent)
     xf_agent_drains_destroy(agent->drains);
     for (unsigned i = 0; i < agent->services_count; i++) {
         xf_document_destroy(agent->services[i].document);
+        xf_lone_judge_destroy(agent->services[i].lone);
     }
     free(agent->services);
     free(agent->quiet);

@@ -16,6 +16,8 @@ target_sources(xf_shifter PRIVATE
     agent_forward.c
     agent_heartbeat.c
     agent_identity.c
+    agent_judge.c
+    lone_judge.c
     agent_local.c
     agent_probe.c
     agent_quiet.c

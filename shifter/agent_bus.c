@@ -60,6 +60,9 @@ static void note_leader(struct xf_agent *agent, struct xf_agent_service *service
     memcpy(service->leader_id, state->leader.id, sizeof(service->leader_id));
     memcpy(service->leader_name, state->leader.name, sizeof(service->leader_name));
     service->progress = state->progress;
+    if (state->progress.proxies > 0) {
+        service->fleet = state->progress.proxies;
+    }
 }
 
 static bool take_document(struct xf_agent_service *service, const struct xf_message_state *state)

@@ -8,6 +8,7 @@
 #include "shifter/agent_state.h"
 
 #include "config/base/log.h"
+#include "shifter/lone_judge.h"
 #include "shifter/agent_checks.h"
 #include "shifter/agent_drain.h"
 #include "shifter/agent_rates.h"
@@ -114,12 +115,14 @@ static bool adopt_services(struct xf_agent *agent, const struct xf_config *confi
         if (known != NULL) {
             services[i] = *known;
             known->document = NULL;
+            known->lone = NULL;
         } else {
             init_service(&services[i], config->services[i].name);
         }
     }
     for (unsigned i = 0; i < agent->services_count; i++) {
         xf_document_destroy(agent->services[i].document);
+        xf_lone_judge_destroy(agent->services[i].lone);
     }
     for (unsigned i = 0; i < config->clusters_count; i++) {
         quiet[i].since_ms = -1;

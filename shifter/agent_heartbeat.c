@@ -142,7 +142,9 @@ void xf_agent_heartbeat_send(struct xf_agent *agent, bool left)
     made = made && fill_clusters(agent, &heartbeat);
     json_t *message = made ? xf_message_heartbeat_make(&heartbeat) : NULL;
     if (message != NULL) {
-        (void) !xf_bus_send(agent->bus, message); /* lost: the next one says the same */
+        if (xf_bus_send(agent->bus, message)) { /* lost: the next one says the same */
+            agent->beat_sent_ms = xf_agent_now_ms(agent);
+        }
         xf_agent_drain_note(agent);
     }
     json_decref(message);

@@ -1,12 +1,13 @@
 /*
  * agent_local.c -- when an order may be obeyed, and when it ends.
  *
- * An override ends when a newer document asks for no more than it: then following the document
- * again moves nothing towards green.
+ * An override ends when the document has taken it over (override.h); until then the document's
+ * weight is not followed here, and every heartbeat names the override.
  */
 #include "shifter/agent_local.h"
 
 #include "config/base/log.h"
+#include "shifter/override.h"
 #include "shifter/status.h"
 
 #include <stdio.h>
@@ -24,6 +25,7 @@ struct xf_agent_local_wait {
     struct event *timer;
     char service[XF_NAME_BYTES];
     struct xf_local_override override;
+    bool force;
     xf_agent_local_done *done; /* NULL: nobody waits any more */
     void *context;
 };
@@ -39,6 +41,21 @@ static bool alone(const struct xf_agent *agent, const struct xf_agent_service *s
     return now_ms - heard_ms >= LEADERLESS_MS;
 }
 
+/* What the state of the cutover forbids; NULL: nothing. */
+static const char *state_refusal(const struct xf_document *document, bool force)
+{
+    if (document->state == XF_CUTOVER_FINALIZING || document->state == XF_CUTOVER_FINALIZED) {
+        return "the cutover is past its point of no return";
+    }
+    if (!xf_status_in_cutover(document)) {
+        return "no cutover runs: there is one live cluster only";
+    }
+    if (document->state == XF_CUTOVER_SAFE && !force) {
+        return "the old cluster was signalled and may be gone; --force moves traffic to it anyway";
+    }
+    return NULL;
+}
+
 /* Why an order is refused; NULL: it is not. */
 static const char *refusal(const struct xf_agent *agent, const struct xf_agent_service *service,
                            const struct xf_agent_local_order *order)
@@ -46,23 +63,46 @@ static const char *refusal(const struct xf_agent *agent, const struct xf_agent_s
     if (service == NULL || service->document == NULL || !service->routed) {
         return "this proxy has no route for that service";
     }
-    const struct xf_document *document = service->document;
-    if (document->state == XF_CUTOVER_FINALIZING || document->state == XF_CUTOVER_FINALIZED) {
-        return "the cutover is past its point of no return";
+    const char *forbidden = state_refusal(service->document, true); /* what no force changes */
+    if (forbidden == NULL && !alone(agent, service)) {
+        forbidden = "the store answers: use the verb without --local";
     }
-    if (!xf_status_in_cutover(document)) {
-        return "no cutover runs: there is one live cluster only";
-    }
-    if (!alone(agent, service)) {
-        return "the store answers: use the verb without --local";
-    }
-    if (document->state == XF_CUTOVER_SAFE && !order->force) {
-        return "the old cluster was signalled and may be gone; --force moves traffic to it anyway";
+    forbidden = forbidden != NULL ? forbidden : state_refusal(service->document, order->force);
+    if (forbidden != NULL) {
+        return forbidden;
     }
     if (order->weight > service->weight && !order->force) {
         return "--local moves traffic back, not forward, without --force";
     }
     return NULL;
+}
+
+/* An override that begins now. */
+static struct xf_local_override make_override(const struct xf_agent *agent,
+                                              const struct xf_agent_service *service,
+                                              unsigned weight, const char *actor,
+                                              const char *reason)
+{
+    struct xf_local_override override = {.on = true,
+                                         .weight = weight,
+                                         .base = service->version,
+                                         .at_ms = xf_clock_wall_ms(agent->clock)};
+    xf_uuid_make(override.id);
+    xf_agent_copy(override.actor, sizeof(override.actor), actor);
+    xf_agent_copy(override.reason, sizeof(override.reason), reason);
+    return override;
+}
+
+/* How long blue may not be used again: the leader must count this proxy silent first. */
+static int64_t silence_ms(const struct xf_agent *agent, const struct xf_agent_service *service,
+                          unsigned weight)
+{
+    int64_t now_ms = xf_agent_now_ms(agent);
+    if (service->document->state < XF_CUTOVER_DRAINING || weight == XF_WEIGHT_FULL ||
+        agent->beat_sent_ms == 0 || now_ms - agent->beat_sent_ms >= SILENT_MS) {
+        return 0;
+    }
+    return SILENT_MS - (now_ms - agent->beat_sent_ms);
 }
 
 static void obey(struct xf_agent *agent, struct xf_agent_service *service,
@@ -98,16 +138,21 @@ static void wait_over(evutil_socket_t fd, short what, void *arg)
     (void) what;
     struct xf_agent_local_wait *wait = arg;
     struct xf_agent_service *service = xf_agent_find(wait->agent, wait->service);
-    if (service != NULL) {
+    const char *forbidden = service != NULL && service->document != NULL
+                                ? state_refusal(service->document, wait->force)
+                                : "this proxy has no route for that service";
+    if (forbidden == NULL) { /* the leader may have come back meanwhile, and gone on */
         obey(wait->agent, service, &wait->override);
+        tell(wait->done, wait->context, &wait->override);
+    } else if (wait->done != NULL) {
+        wait->done(wait->context, REFUSED_EXIT, forbidden);
     }
-    tell(wait->done, wait->context, &wait->override);
     event_free(wait->timer);
     free(wait);
 }
 
 static struct xf_agent_local_wait *begin_wait(struct xf_agent *agent, const char *service,
-                                              const struct xf_local_override *override,
+                                              const struct xf_local_override *override, int64_t ms,
                                               xf_agent_local_done *done, void *context)
 {
     struct xf_agent_local_wait *wait = calloc(1, sizeof(*wait));
@@ -117,13 +162,13 @@ static struct xf_agent_local_wait *begin_wait(struct xf_agent *agent, const char
     *wait = (struct xf_agent_local_wait){
         .agent = agent, .override = *override, .done = done, .context = context};
     xf_agent_copy(wait->service, sizeof(wait->service), service);
-    struct timeval delay = {.tv_sec = SILENT_MS / 1000, .tv_usec = SILENT_MS % 1000 * 1000};
+    struct timeval delay = {.tv_sec = ms / 1000, .tv_usec = ms % 1000 * 1000};
     wait->timer = evtimer_new(agent->loop, wait_over, wait);
     if (wait->timer == NULL || event_add(wait->timer, &delay) != 0) {
         free(wait);
         return NULL;
     }
-    agent->muted_until_ms = xf_agent_now_ms(agent) + SILENT_MS;
+    agent->muted_until_ms = xf_agent_now_ms(agent) + ms;
     return wait;
 }
 
@@ -142,14 +187,15 @@ struct xf_agent_local_wait *xf_agent_local_order(struct xf_agent *agent,
         done(context, REFUSED_EXIT, why_not);
         return NULL;
     }
-    struct xf_local_override override = {
-        .on = true, .weight = order->weight, .base = service->version};
-    xf_uuid_make(override.id);
-    xf_agent_copy(override.actor, sizeof(override.actor), order->actor);
-    xf_agent_copy(override.reason, sizeof(override.reason), order->reason);
-    if (service->document->state >= XF_CUTOVER_DRAINING && order->weight < XF_WEIGHT_FULL) {
+    struct xf_local_override override =
+        make_override(agent, service, order->weight, order->actor, order->reason);
+    int64_t ms = silence_ms(agent, service, order->weight);
+    if (ms > 0) {
         struct xf_agent_local_wait *wait =
-            begin_wait(agent, service->name, &override, done, context);
+            begin_wait(agent, service->name, &override, ms, done, context);
+        if (wait != NULL) {
+            wait->force = order->force;
+        }
         if (wait == NULL) {
             done(context, 1, "no memory");
         }
@@ -160,12 +206,25 @@ struct xf_agent_local_wait *xf_agent_local_order(struct xf_agent *agent,
     return NULL;
 }
 
+void xf_agent_local_retreat(struct xf_agent *agent, struct xf_agent_service *service,
+                            const char *sentence)
+{
+    struct xf_local_override override =
+        make_override(agent, service, 0, XF_OVERRIDE_JUDGE, sentence);
+    int64_t ms = silence_ms(agent, service, 0);
+    if (ms == 0) {
+        obey(agent, service, &override);
+    } else if (begin_wait(agent, service->name, &override, ms, NULL, NULL) == NULL) {
+        xf_log(XF_LOG_ERROR, "agent.retreat_failed", "service=%s problem=\"no memory\"",
+               service->name);
+    }
+}
+
 void xf_agent_local_reconcile(struct xf_agent *agent, struct xf_agent_service *service)
 {
-    const struct xf_document *document = service->document;
     if (!service->override.on ||
-        xf_version_compare(&service->version, &service->override.base) <= 0 ||
-        (xf_status_in_cutover(document) && document->weight > service->override.weight)) {
+        !xf_override_taken(service->document, &service->version, &service->override.base,
+                           service->override.weight)) {
         return;
     }
     xf_log(XF_LOG_NOTICE, "agent.override_ended", "service=%s id=%s", service->name,

@@ -26,6 +26,10 @@ struct xf_agent_local_wait; /* an order that waits */
 struct xf_agent_local_wait *xf_agent_local_order(struct xf_agent *agent,
                                                  const struct xf_agent_local_order *order,
                                                  xf_agent_local_done *done, void *context);
+/* This proxy's own judge: weight 0 here, for `sentence`.  From draining on it comes late, like an
+ * order. */
+void xf_agent_local_retreat(struct xf_agent *agent, struct xf_agent_service *service,
+                            const char *sentence);
 /* The one who asked is gone; the order stands. */
 void xf_agent_local_detach(struct xf_agent_local_wait *wait);
 

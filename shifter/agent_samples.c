@@ -7,6 +7,8 @@
  * number outside the last seconds, a weight above 100 % or a count that fell is left out.
  */
 #include "shifter/agent_state.h"
+
+#include "shifter/agent_judge.h"
 #include "shifter/judge_tally.h"
 
 #include <stdlib.h>
@@ -34,12 +36,16 @@ struct seen_ring { /* of one worker of one edition, for one service */
     struct seen_cell cells[XF_CELLS];
 };
 
+struct batch { /* cells in the order of time */
+    struct xf_message_cell cells[XF_SAMPLE_CELLS_MAX];
+    size_t count;
+};
+
 struct outbox { /* of one service */
     struct outbox *next;
     char service[XF_NAME_BYTES];
     uint64_t attempt;
-    struct xf_message_cell cells[XF_SAMPLE_CELLS_MAX]; /* by number */
-    size_t count;
+    struct batch batch; /* not yet sent */
     bool urgent;
 
     /* Who carries the trouble of this attempt; sent whole. */
@@ -53,6 +59,7 @@ struct outbox { /* of one service */
 struct xf_agent_samples {
     struct seen_ring *rings;
     struct outbox *outboxes;
+    struct batch fresh; /* what one service gained in this tick */
     uint64_t seq;
 };
 
@@ -130,28 +137,29 @@ static struct outbox *find_outbox(struct xf_agent_samples *samples, const char *
 }
 
 /* The cell of that number in the order of time, made if it is not there. */
-static struct xf_message_cell *place_cell(struct outbox *box, uint64_t number)
+static struct xf_message_cell *place_cell(struct batch *batch, uint64_t number)
 {
-    size_t at = box->count;
-    while (at > 0 && box->cells[at - 1].number > number) {
+    size_t at = batch->count;
+    while (at > 0 && batch->cells[at - 1].number > number) {
         at--;
     }
-    if (at > 0 && box->cells[at - 1].number == number) {
-        return &box->cells[at - 1];
+    if (at > 0 && batch->cells[at - 1].number == number) {
+        return &batch->cells[at - 1];
     }
-    if (box->count == XF_SAMPLE_CELLS_MAX) { /* nobody takes them: the oldest goes */
+    if (batch->count == XF_SAMPLE_CELLS_MAX) { /* nobody takes them: the oldest goes */
         if (at == 0) {
             return NULL;
         }
-        memmove(&box->cells[0], &box->cells[1], (box->count - 1) * sizeof(box->cells[0]));
-        box->count--;
+        memmove(&batch->cells[0], &batch->cells[1], (batch->count - 1) * sizeof(batch->cells[0]));
+        batch->count--;
         at--;
     }
-    memmove(&box->cells[at + 1], &box->cells[at], (box->count - at) * sizeof(box->cells[0]));
-    memset(&box->cells[at], 0, sizeof(box->cells[0]));
-    box->cells[at].number = number;
-    box->count++;
-    return &box->cells[at];
+    memmove(&batch->cells[at + 1], &batch->cells[at],
+            (batch->count - at) * sizeof(batch->cells[0]));
+    memset(&batch->cells[at], 0, sizeof(batch->cells[0]));
+    batch->cells[at].number = number;
+    batch->count++;
+    return &batch->cells[at];
 }
 
 static struct xf_message_counts *place_entry(struct xf_message_cell *cell, unsigned weight)
@@ -232,8 +240,8 @@ static bool is_trouble(const struct xf_message_counts *gain)
             gain->bad_4xx[XF_BLUE] | gain->bad_4xx[XF_GREEN]) != 0;
 }
 
-static void take_cell(struct outbox *box, const struct xf_cell *cell, struct seen_cell *seen,
-                      uint64_t number)
+static void take_cell(struct outbox *box, struct batch *fresh, const struct xf_cell *cell,
+                      struct seen_cell *seen, uint64_t number)
 {
     if (seen->number != number) {
         memset(seen, 0, sizeof(*seen));
@@ -244,7 +252,7 @@ static void take_cell(struct outbox *box, const struct xf_cell *cell, struct see
         if (!take_gain(&cell->entry[i], seen, i, &gain)) {
             continue;
         }
-        struct xf_message_cell *to = place_cell(box, number);
+        struct xf_message_cell *to = place_cell(fresh, number);
         if (to == NULL) {
             return;
         }
@@ -269,13 +277,27 @@ static void take_ring(struct xf_agent_samples *samples, struct outbox *box,
                 (uint32_t) box->attempt) {
             continue;
         }
-        take_cell(box, &cells[i], &ring->cells[i], number);
+        take_cell(box, &samples->fresh, &cells[i], &ring->cells[i], number);
     }
     if (ring != NULL &&
         xf_agent_blame_read(xf_stats_blame(edition->board->stats[worker], service), edition->config,
                             box->attempt, &ring->blamed, &box->tally)) {
         box->blaming = true;
         box->blame_new = true;
+    }
+}
+
+/* This proxy's own judge hears it first; then it waits to be sent. */
+static void keep_fresh(struct xf_agent *agent, unsigned service, struct outbox *box)
+{
+    struct batch *fresh = &agent->samples->fresh;
+    xf_agent_judge_take(agent, service, fresh->cells, fresh->count);
+    for (size_t i = 0; i < fresh->count; i++) {
+        const struct xf_message_cell *cell = &fresh->cells[i];
+        struct xf_message_cell *to = place_cell(&box->batch, cell->number);
+        for (unsigned j = 0; to != NULL && j < cell->entries_count; j++) {
+            add_counts(place_entry(to, cell->entries[j].weight), &cell->entries[j].counts);
+        }
     }
 }
 
@@ -301,14 +323,14 @@ static void send_box(struct xf_agent *agent, struct outbox *box, bool all)
         .proxy = agent->self,
         .seq = agent->samples->seq + 1,
         .attempt = box->attempt,
-        .cells = box->cells,
-        .cells_count = box->count,
+        .cells = box->batch.cells,
+        .cells_count = box->batch.count,
         .blame = blame ? xf_tally_json(&box->tally, box->verdict_attempt) : NULL};
     memcpy(message.service, box->service, sizeof(message.service));
     json_t *json = xf_message_samples_make(&message);
     if (json != NULL && agent->bus != NULL && xf_bus_send(agent->bus, json)) {
         agent->samples->seq++;
-        box->count = 0;
+        box->batch.count = 0;
         box->urgent = false;
         box->blame_new = box->blame_new && !blame;
     }
@@ -331,7 +353,7 @@ static void tick_service(struct xf_agent *agent, struct xf_agent_service *servic
     }
     if (box->attempt != service->document->attempts) {
         box->attempt = service->document->attempts;
-        box->count = 0;
+        box->batch.count = 0;
         box->verdict_attempt = 0;
     }
     if (box->verdict_attempt != service->document->verdict_attempt) {
@@ -341,6 +363,7 @@ static void tick_service(struct xf_agent *agent, struct xf_agent_service *servic
         box->faded_ms = xf_agent_now_ms(agent);
         box->faded_done = 0;
     }
+    agent->samples->fresh.count = 0;
     for (unsigned i = 0; i < agent->editions_count; i++) {
         const struct xf_agent_edition *edition = agent->editions[i];
         int place = xf_config_find_service(edition->config, service->name);
@@ -348,7 +371,9 @@ static void tick_service(struct xf_agent *agent, struct xf_agent_service *servic
             take_ring(agent->samples, box, edition, w, (unsigned) place, open);
         }
     }
-    if (box->count > 0 && (all || box->urgent || box->count > XF_SAMPLE_CELLS_MAX / 2)) {
+    keep_fresh(agent, (unsigned) (service - agent->services), box);
+    if (box->batch.count > 0 &&
+        (all || box->urgent || box->batch.count > XF_SAMPLE_CELLS_MAX / 2)) {
         send_box(agent, box, all);
     }
     fade(box, xf_agent_now_ms(agent));

@@ -23,11 +23,11 @@ static json_t *format_override(const struct xf_local_override *override)
     if (!override->on) {
         return json_null();
     }
-    return json_pack("{s:s, s:i, s:s, s:s, s:I, s:I, s:I}", "id", override->id, "weight",
+    return json_pack("{s:s, s:i, s:s, s:s, s:I, s:I, s:I, s:I}", "id", override->id, "weight",
                      (int) override->weight, "actor", override->actor, "reason", override->reason,
                      "epoch", (json_int_t) override->base.epoch, "generation",
                      (json_int_t) override->base.generation, "revision",
-                     (json_int_t) override->base.revision);
+                     (json_int_t) override->base.revision, "at_ms", (json_int_t) override->at_ms);
 }
 
 static json_t *format_service(const struct xf_snapshot_service *service)
@@ -38,10 +38,11 @@ static json_t *format_service(const struct xf_snapshot_service *service)
     if (document == NULL) {
         return NULL;
     }
-    return json_pack("{s:I, s:I, s:I, s:s, s:o, s:o}", "epoch", (json_int_t) service->version.epoch,
-                     "generation", (json_int_t) service->version.generation, "revision",
-                     (json_int_t) service->version.revision, "write_id", service->write_id,
-                     "document", document, "override", format_override(&service->override));
+    return json_pack(
+        "{s:I, s:I, s:I, s:s, s:o, s:o, s:i}", "epoch", (json_int_t) service->version.epoch,
+        "generation", (json_int_t) service->version.generation, "revision",
+        (json_int_t) service->version.revision, "write_id", service->write_id, "document", document,
+        "override", format_override(&service->override), "fleet", (int) service->fleet);
 }
 
 static json_t *format_services(const struct xf_snapshot *snapshot)
@@ -140,6 +141,9 @@ static bool read_override(json_t *entry, struct xf_local_override *ret)
         !read_text(override, "reason", ret->reason, sizeof(ret->reason))) {
         return false;
     }
+    uint64_t at_ms = 0;
+    (void) read_number(override, "at_ms", &at_ms); /* older ones do not say it */
+    ret->at_ms = (int64_t) at_ms;
     ret->weight = (unsigned) weight;
     ret->on = true;
     return true;
@@ -152,6 +156,9 @@ static int read_service(json_t *entry, struct xf_snapshot_service *ret, struct x
         !read_override(entry, &ret->override)) {
         return XF_FAIL(err, XF_E_FAILED, "snapshot: a service without a version");
     }
+    uint64_t fleet = 0;
+    (void) read_number(entry, "fleet", &fleet);
+    ret->fleet = fleet < XF_PROXIES_MAX ? (unsigned) fleet : XF_PROXIES_MAX;
     char *text = json_dumps(json_object_get(entry, "document"), JSON_COMPACT);
     if (text == NULL) {
         return XF_FAIL(err, XF_E_FAILED, "snapshot: a service without a document");

@@ -24,6 +24,7 @@ struct xf_local_override {
     unsigned weight;
     char actor[XF_ACTOR_BYTES];
     char reason[XF_REASON_BYTES];
+    int64_t at_ms;          /* wall clock at which it began */
     struct xf_version base; /* the version that was served when it was given */
 };
 
@@ -32,6 +33,7 @@ struct xf_snapshot_service {
     char write_id[XF_UUID_TEXT_BYTES];
     struct xf_document *document; /* owned; its `service` names it */
     struct xf_local_override override;
+    unsigned fleet; /* proxies of the roster when it was written; 0: not known */
 };
 
 struct xf_snapshot {

@@ -28,6 +28,7 @@ static void keep_service(struct xf_agent *agent, struct xf_snapshot_service *sav
     service->version = saved->version;
     memcpy(service->write_id, saved->write_id, sizeof(service->write_id));
     service->override = saved->override;
+    service->fleet = saved->fleet;
     service->confirmed_ms = saved_ms;
     service->source = XF_AGENT_HELD;
 }
@@ -95,6 +96,7 @@ void xf_agent_start_fall_back(struct xf_agent *agent)
         }
     }
     if (changed) {
+        agent->clock_offset_known = true; /* of this host's clock, until a leader tells another */
         xf_agent_routes_update(agent);
     }
 }
@@ -114,6 +116,7 @@ void xf_agent_start_save(struct xf_agent *agent, bool left)
         saved->version = service->version;
         saved->document = service->document;
         saved->override = service->override;
+        saved->fleet = service->fleet;
         memcpy(saved->write_id, service->write_id, sizeof(saved->write_id));
         if (service->confirmed_ms < snapshot.saved_ms) { /* as old as its oldest part */
             snapshot.saved_ms = service->confirmed_ms;

@@ -27,6 +27,7 @@ struct xf_agent_checks;
 struct xf_agent_drains;
 struct xf_agent_rates;
 struct xf_agent_forward;
+struct xf_lone_judge;
 struct xf_agent_samples;
 struct xf_tally;
 
@@ -51,6 +52,7 @@ struct xf_agent_service {
     bool fork;            /* the leader sent the same version with another write_id */
     int64_t confirmed_ms; /* wall clock at which it was last known to be current */
     struct xf_message_progress progress;
+    unsigned fleet; /* proxies of the roster as last heard; 0: not known */
     char leader_id[XF_UUID_TEXT_BYTES], leader_name[XF_NAME_BYTES];
     int64_t leader_heard_ms;         /* monotonic; 0: never */
     char trouble[XF_SENTENCE_BYTES]; /* why the document has no route here; empty: it has */
@@ -67,6 +69,7 @@ struct xf_agent_service {
     bool announced;                 /* a heartbeat said that it is in force */
 
     struct xf_local_override override;
+    struct xf_lone_judge *lone; /* owned; this proxy's own judge; NULL: none yet */
 };
 
 struct xf_agent_quiet { /* of one cluster of the newest configuration */
@@ -109,6 +112,7 @@ struct xf_agent {
     bool bus_up;
     int64_t bus_changed_ms; /* wall clock */
     int64_t bus_lost_ms;    /* monotonic: since when it is not connected */
+    int64_t beat_sent_ms;   /* monotonic: of the last heartbeat that was sent; 0: none */
     int64_t
         muted_until_ms; /* monotonic: no heartbeat before, so that the leader counts us silent */
     char bus_error[XF_ERROR_MESSAGE_BYTES];

@@ -4,11 +4,15 @@
 #include "shifter/agent_view.h"
 
 #include "shifter/agent_checks.h"
+#include "shifter/agent_judge.h"
 #include "shifter/agent_rates.h"
 #include "shifter/metrics.h"
+#include "shifter/cutover.h"
+#include "shifter/override.h"
 #include "shifter/why.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -17,12 +21,14 @@ struct memory { /* what a status view points into */
     struct xf_status_server *servers;
     char (*reasons)[XF_WHY_DOWN_BYTES];
     struct xf_status_proxy proxy;
+    struct xf_document *shown; /* owned; the document with what this host alone knows of it */
 };
 
 static void release_memory(struct memory *memory)
 {
     free(memory->servers);
     free(memory->reasons);
+    xf_document_destroy(memory->shown);
 }
 
 static unsigned count_servers(const struct xf_config *config,
@@ -87,6 +93,74 @@ static void view_store(const struct xf_agent *agent, const struct xf_agent_servi
                              : -1.0;
 }
 
+static void show_hold(struct xf_document *shown, enum xf_hold hold, int64_t since_ms,
+                      const char *by, const char *lifted_by)
+{
+    struct xf_hold_entry *entry = &shown->holds[hold];
+    entry->on = true;
+    entry->since_ms = since_ms;
+    (void) snprintf(entry->by, sizeof(entry->by), "%s", by);
+    (void) snprintf(entry->lifted_by, sizeof(entry->lifted_by), "%s", lifted_by);
+}
+
+static void show_store(const struct xf_agent *agent, const struct xf_agent_service *service,
+                       struct xf_document *shown)
+{
+    const char *what = agent->bus_up ? "no leader answers" : "the store does not answer";
+    char since[XF_TIME_TEXT_BYTES] = "an unknown time";
+    if (service->confirmed_ms > 0) {
+        xf_format_time(service->confirmed_ms, since);
+    }
+    show_hold(shown, XF_HOLD_STORE, agent->bus_changed_ms, "crossfade", "the store's return");
+    (void) snprintf(shown->holds[XF_HOLD_STORE].sentence, XF_SENTENCE_BYTES,
+                    "%s; traffic flows on at the weight last known here, which is the state of %s",
+                    what, since);
+}
+
+static void show_override(const struct xf_agent_service *service, struct xf_document *shown)
+{
+    const struct xf_local_override *override = &service->override;
+    char weight[XF_WEIGHT_TEXT_BYTES];
+    bool judge = strcmp(override->actor, XF_OVERRIDE_JUDGE) == 0;
+    show_hold(shown, XF_HOLD_OVERRIDE, override->at_ms, override->actor,
+              "the leader, which takes the lowest weight for the fleet; then `resume override`, "
+              "`weight` or `abort`");
+    (void) snprintf(shown->holds[XF_HOLD_OVERRIDE].sentence, XF_SENTENCE_BYTES,
+                    "this proxy serves %s by %s%s%.300s",
+                    xf_format_weight(override->weight, weight),
+                    judge ? "its own judge, for nobody else could judge" : "a local order",
+                    override->reason[0] != '\0' ? ": " : "", override->reason);
+}
+
+/* What the document cannot say, because nobody could write it: no leader, an override. */
+static void view_document(const struct xf_agent *agent, const struct xf_agent_service *service,
+                          struct memory *memory, struct xf_status_view *ret)
+{
+    const struct xf_document *document = service->document;
+    ret->document = document;
+    if (document == NULL || !xf_cutover_runs(document->state) ||
+        (xf_agent_bus_led(agent, service) && !service->override.on)) {
+        return;
+    }
+    memory->shown = xf_document_copy(document);
+    if (memory->shown == NULL) {
+        return;
+    }
+    if (!xf_agent_bus_led(agent, service)) {
+        show_store(agent, service, memory->shown);
+    }
+    if (service->override.on) {
+        show_override(service, memory->shown);
+    }
+    const char *verdict = xf_agent_judge_verdict(service);
+    char *copy = verdict != NULL ? strdup(verdict) : NULL;
+    if (copy != NULL) {
+        free(memory->shown->last_verdict_json);
+        memory->shown->last_verdict_json = copy;
+    }
+    ret->document = memory->shown;
+}
+
 static void view_proxy(const struct xf_agent *agent, const struct xf_agent_service *service,
                        struct xf_status_proxy *ret)
 {
@@ -109,7 +183,6 @@ static int view_service(struct xf_agent *agent, unsigned place, struct memory *m
         return -1;
     }
     *ret = (struct xf_status_view){.service = service->name,
-                                   .document = service->document,
                                    .version = service->version,
                                    .wall_ms = xf_clock_wall_ms(agent->clock),
                                    .weight_actual =
@@ -127,6 +200,7 @@ static int view_service(struct xf_agent *agent, unsigned place, struct memory *m
     ret->config.digest = agent->config->digest;
     ret->config.reload_ok = agent->reload_ok;
     ret->config.error = agent->reload_error;
+    view_document(agent, service, memory, ret);
     view_store(agent, service, ret);
     view_proxy(agent, service, &memory->proxy);
     unsigned first = 0;

@@ -147,11 +147,12 @@ json_t *xf_message_state_make(const struct xf_message_state *state)
     xf_json_put_string(message, "write_id", state->write_id, &ok);
     xf_json_put_string(message, "document", state->document, &ok);
     xf_json_put(message, "progress",
-                json_pack("{s:I, s:I, s:I, s:I}", "step_elapsed_ms",
+                json_pack("{s:I, s:I, s:I, s:I, s:i}", "step_elapsed_ms",
                           (json_int_t) state->progress.step_elapsed_ms, "step_remaining_ms",
                           (json_int_t) state->progress.step_remaining_ms, "tunnels",
                           (json_int_t) state->progress.tunnels, "ordered_tunnels",
-                          (json_int_t) state->progress.ordered_tunnels),
+                          (json_int_t) state->progress.ordered_tunnels, "proxies",
+                          (int) state->progress.proxies),
                 &ok);
     xf_json_put_int(message, "store_time_ms", state->store_time_ms, &ok);
     xf_json_put(message, "leader",
@@ -178,6 +179,8 @@ int xf_message_state_read(const json_t *message, struct xf_message_state *ret, s
     xf_json_uint(&reader, progress, "tunnels", XF_JSON_NEEDED, INT64_MAX, &read.progress.tunnels);
     xf_json_uint(&reader, progress, "ordered_tunnels", XF_JSON_OPTIONAL, INT64_MAX,
                  &read.progress.ordered_tunnels);
+    xf_json_unsigned(&reader, progress, "proxies", XF_JSON_OPTIONAL, XF_PROXIES_MAX,
+                     &read.progress.proxies);
     xf_json_int(&reader, message, "store_time_ms", XF_JSON_NEEDED, 0, INT64_MAX,
                 &read.store_time_ms);
     const json_t *leader = xf_json_object(&reader, message, "leader", XF_JSON_NEEDED);

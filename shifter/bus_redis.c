@@ -80,8 +80,9 @@ static void add_shown(const struct followed *service, struct xf_message_state *s
 
 static void tell_state(struct followed *service)
 {
-    struct xf_message_state state = {
-        .version = service->state.version, .document = service->document, .progress = {-1, -1, 0}};
+    struct xf_message_state state = {.version = service->state.version,
+                                     .document = service->document,
+                                     .progress = {-1, -1, 0, 0, 0}};
     snprintf(state.service, sizeof(state.service), "%s", service->name);
     snprintf(state.write_id, sizeof(state.write_id), "%s", service->state.write_id);
     snprintf(state.leader.id, sizeof(state.leader.id), "00000000-0000-4000-8000-000000000000");

@@ -11,6 +11,7 @@ target_sources(xf_shifter PRIVATE
     document.c
     document_json.c
     grid.c
+    override.c
     plan.c
     plan_check.c
     plan_fence.c

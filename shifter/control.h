@@ -38,8 +38,14 @@ struct xf_fleet {
     char silent_names[XF_SENTENCE_BYTES];
     int64_t blue_quiet_ms; /* the least over all members; -1: blue is not quiet somewhere */
     char blue_busy[XF_SENTENCE_BYTES]; /* who still has what on blue, in words; empty: nobody */
-    bool blue_up;                      /* every live member sees a server of it that is up */
+    bool blue_up;                      /* there are live members, each sees a server of it up */
     bool green_up; /* likewise; of a `start`: of the cluster that is to be green */
+    /* Break-glass that live members name and the document has not taken over. */
+    unsigned overrides;
+    unsigned override_weight; /* the least weight that a live member serves, or has been told to */
+    char override_by[XF_ACTOR_BYTES];          /* who gave the first of them */
+    char override_sentence[XF_SENTENCE_BYTES]; /* where, by whom, why */
+    char forked[XF_SENTENCE_BYTES]; /* proxies with this version by another write; empty: none */
     char digests_differ[XF_SENTENCE_BYTES]; /* proxies whose clusters are configured otherwise */
 };
 

@@ -367,7 +367,8 @@ static void verb_resume(struct xf_verb_call *call)
         return;
     }
     bool climbs = document->retreated && !call->change.after->holds[XF_HOLD_ERRORS].on &&
-                  !call->change.after->holds[XF_HOLD_LATENCY].on;
+                  !call->change.after->holds[XF_HOLD_LATENCY].on &&
+                  !call->change.after->holds[XF_HOLD_OVERRIDE].on;
     if (lifted[0] != '\0') {
         xf_change_rejudge(&call->change);
     }

@@ -107,10 +107,8 @@ static void revoke(struct xf_verb_call *call)
                            document->from);
         return;
     }
-    if (!call->facts->fleet.blue_up || call->facts->fleet.silent > 0) {
-        xf_decision_refuse(call->ret, 6, "abort: %s is not up on every proxy%s%.300s",
-                           document->from, call->facts->fleet.silent > 0 ? "; silent: " : "",
-                           call->facts->fleet.silent_names);
+    if (!call->facts->fleet.blue_up) {
+        xf_decision_refuse(call->ret, 6, "abort: %s is not up on every live proxy", document->from);
         return;
     }
     if (!xf_verb_begin(call)) {

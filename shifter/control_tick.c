@@ -254,6 +254,50 @@ static bool drain(struct tick *tick)
     return finish(tick);
 }
 
+/* ---- what the proxies say that nobody decided here ---- */
+
+/* Break-glass: the fleet follows the one that serves least, and stays there until a person says
+ * otherwise.  In safe no weight moves: the hold is the alarm. */
+static bool overridden(struct tick *tick)
+{
+    const struct xf_document *document = tick->document;
+    const struct xf_fleet *fleet = &tick->facts->fleet;
+    bool safe = document->state == XF_CUTOVER_SAFE;
+    if (fleet->overrides == 0 || (safe && document->holds[XF_HOLD_OVERRIDE].on)) {
+        return false;
+    }
+    unsigned weight = fleet->override_weight;
+    xf_change_begin(&tick->change, document, tick->facts, "override", fleet->override_by,
+                    "local override");
+    xf_change_say(&tick->change, "%s", fleet->override_sentence);
+    if (!safe && weight < document->weight) {
+        if (weight == 0) {
+            xf_change_retreat(&tick->change);
+        } else {
+            xf_change_weight(&tick->change, weight);
+            xf_change_state(&tick->change, XF_ON_LOWERED);
+        }
+        xf_change_rejudge(&tick->change);
+    }
+    xf_change_hold(&tick->change, XF_HOLD_OVERRIDE, fleet->override_by,
+                   safe ? "`abort --force`" : "`resume override`, `weight` or `abort`",
+                   fleet->override_sentence);
+    return finish(tick);
+}
+
+/* Two primaries wrote apart: what is served stays, a person looks which of them was right. */
+static bool forked(struct tick *tick)
+{
+    const struct xf_fleet *fleet = &tick->facts->fleet;
+    if (fleet->forked[0] == '\0' || tick->document->holds[XF_HOLD_FORK].on) {
+        return false;
+    }
+    begin(tick, "hold", "fork");
+    xf_change_say(&tick->change, "another change has the same version on %.400s", fleet->forked);
+    xf_change_hold(&tick->change, XF_HOLD_FORK, SYSTEM, "`resume fork`", tick->change.sentence);
+    return finish(tick);
+}
+
 static bool go_on(struct tick *tick)
 {
     if (!xf_control_counts(tick->document, tick->facts)) {
@@ -273,13 +317,17 @@ static bool go_on(struct tick *tick)
 
 static bool climb(struct tick *tick)
 {
-    return judge(tick) || deadline(tick) || holds(tick) || resume(tick) || go_on(tick);
+    return overridden(tick) || judge(tick) || forked(tick) || deadline(tick) || holds(tick) ||
+           resume(tick) || go_on(tick);
 }
 
 /* ---- the other states ---- */
 
 static bool preflight(struct tick *tick)
 {
+    if (overridden(tick)) {
+        return true;
+    }
     if (!tick->facts->fleet.in_force) {
         return false;
     }
@@ -324,7 +372,7 @@ static bool safe(struct tick *tick)
     if (document->signal.sequence == 2) {
         return false;
     }
-    if (holds(tick)) {
+    if (overridden(tick) || forked(tick) || holds(tick)) {
         return true;
     }
     bool told = document->signal.sequence == 0 || document->signal.accepted_at_ms != 0;

@@ -3,6 +3,7 @@
  */
 #include "shifter/roster.h"
 
+#include "shifter/override.h"
 #include "shifter/roster_traffic.h"
 
 #include <stdio.h>
@@ -227,6 +228,40 @@ static bool is_up(const struct xf_member *member, const char *name)
     return false;
 }
 
+/* An override that the document has not taken over, and the least weight that is served. */
+static void look_at_weight(const struct xf_member *member, const struct xf_message_service *service,
+                           const struct xf_roster_question *question, struct xf_fleet *ret)
+{
+    unsigned weight = service->weight;
+    if (service->override_on && question->document != NULL &&
+        !xf_override_taken(question->document, &question->version, &service->override.base,
+                           service->override.weight)) {
+        char text[XF_WEIGHT_TEXT_BYTES];
+        if (ret->overrides++ == 0) {
+            (void) snprintf(ret->override_by, sizeof(ret->override_by), "%s",
+                            service->override.actor);
+            (void) snprintf(
+                ret->override_sentence, sizeof(ret->override_sentence),
+                "proxy %.63s serves %s by %.127s%s%.250s", member->heartbeat.proxy.name,
+                xf_format_weight(service->override.weight, text), service->override.actor,
+                service->override.reason[0] != '\0' ? ": " : "", service->override.reason);
+        }
+        weight = service->override.weight < weight ? service->override.weight : weight;
+    } else if (!service->in_force) {
+        return; /* it may not serve at all yet */
+    }
+    ret->override_weight = weight < ret->override_weight ? weight : ret->override_weight;
+}
+
+/* The same version by another write: two primaries wrote apart. */
+static bool is_forked(const struct xf_message_service *service,
+                      const struct xf_roster_question *question)
+{
+    return service->version.generation > 0 &&
+           xf_version_compare(&service->version, &question->version) == 0 &&
+           strcmp(service->write_id, question->write_id) != 0;
+}
+
 void xf_roster_fleet(const struct xf_roster *roster, const struct xf_roster_question *question,
                      struct xf_fleet *ret)
 {
@@ -234,13 +269,21 @@ void xf_roster_fleet(const struct xf_roster *roster, const struct xf_roster_ques
                              .in_force = roster->count > 0,
                              .blue_quiet_ms =
                                  roster->count > 0 && question->blues_count > 0 ? INT64_MAX : -1,
-                             .blue_up = roster->count > 0,
+                             .blue_up = true,
+                             .override_weight = XF_WEIGHT_FULL,
                              .green_up = roster->count > 0};
     for (unsigned i = 0; i < roster->count; i++) {
         const struct xf_member *member = &roster->members[i];
         const struct xf_message_service *service = xf_member_service(member, question->service);
         const char *name = member->heartbeat.proxy.name;
-        if (xf_member_silent(member, question->now_ms)) {
+        bool silent = xf_member_silent(member, question->now_ms);
+        if (!silent && service != NULL) {
+            look_at_weight(member, service, question, ret);
+            if (is_forked(service, question)) {
+                append(ret->forked, name);
+            }
+        }
+        if (silent) {
             ret->silent++;
             append(ret->silent_names, name);
         } else if (service == NULL || member->twice || service->override_on || !service->in_force ||
@@ -251,7 +294,7 @@ void xf_roster_fleet(const struct xf_roster *roster, const struct xf_roster_ques
         }
         for (unsigned j = 0; j < question->blues_count; j++) {
             look_at_blue(member, question->blues[j], ret);
-            ret->blue_up = ret->blue_up && is_up(member, question->blues[j]);
+            ret->blue_up = ret->blue_up && (silent || is_up(member, question->blues[j]));
         }
         ret->green_up = ret->green_up && is_up(member, question->green);
         if (member->heartbeat.config_digest[0] != '\0' &&
@@ -259,6 +302,7 @@ void xf_roster_fleet(const struct xf_roster *roster, const struct xf_roster_ques
             append(ret->digests_differ, name);
         }
     }
+    ret->blue_up = ret->blue_up && ret->silent < ret->members;
     ret->in_force = ret->in_force && ret->silent == 0;
 }
 
@@ -276,7 +320,7 @@ bool xf_roster_reached(const struct xf_roster *roster, const struct xf_roster_qu
             continue;
         }
         live++;
-        if (service == NULL || !service->in_force ||
+        if (service == NULL || !service->in_force || service->override_on ||
             xf_version_compare(&service->version, &question->version) < 0) {
             append(ret_lagging, member->heartbeat.proxy.name);
         }

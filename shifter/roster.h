@@ -54,6 +54,8 @@ struct xf_roster_question {
     unsigned blues_count;
     const char *green; /* empty: none */
     int64_t now_ms;
+    const struct xf_document *document; /* says which overrides it has taken over; NULL: none is
+                                           looked for */
 };
 /* What matters to one service and one version of it. */
 void xf_roster_fleet(const struct xf_roster *roster, const struct xf_roster_question *question,

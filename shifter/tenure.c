@@ -378,6 +378,7 @@ void xf_tenure_publish(struct xf_tenure *tenure)
         state.progress.step_remaining_ms =
             xf_schedule_remaining_ms(tenure->document, &tenure->progress);
     }
+    state.progress.proxies = xf_roster_count(tenure->options.roster);
     const char *emptied =
         tenure->document->weight == 0 ? tenure->document->to : tenure->document->from;
     state.progress.tunnels = fleet_tunnels(tenure, emptied);

@@ -52,6 +52,7 @@ void xf_tenure_facts(struct xf_tenure *tenure, const struct xf_plan *start, stru
     struct xf_roster_question question = {.service = tenure->service->name,
                                           .version = tenure->version,
                                           .write_id = tenure->write_id,
+                                          .document = document,
                                           .green = start != NULL ? start->to : document->to,
                                           .now_ms = ret->boot_ms};
     fill_blues(tenure, &question);

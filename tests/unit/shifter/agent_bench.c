@@ -78,7 +78,7 @@ void bench_publish(struct bench *bench, const struct xf_document *document, uint
     char *text = xf_document_write(document);
     struct xf_message_state state = {.version = {1, generation, 0},
                                      .document = text,
-                                     .progress = {1000, 2000, 0},
+                                     .progress = {.step_elapsed_ms = 1000, .step_remaining_ms = 2000, .proxies = 1},
                                      .store_time_ms = xf_clock_wall_ms(xf_clock_system())};
     (void) snprintf(state.service, sizeof(state.service), "%s", document->service);
     (void) snprintf(state.write_id, sizeof(state.write_id), "%s", write_id);

@@ -470,8 +470,14 @@ static void break_glass_works_only_alone_and_only_backwards(void **state)
     bench_run(&bench, 1300);
     assert_int_equal(xf_route_weight(bench_word(&bench, GATEWAY)), 0);
     assert_true(bench_service(&bench, "gateway")->override_on);
-    publish(XF_CUTOVER_SHIFTING, 0, 7, WRITE_3); /* the leader takes it over */
-    wanted = 7;
+    publish(XF_CUTOVER_SHIFTING, 0, 7, WRITE_3); /* 0, but nothing keeps it there */
+    bench_run(&bench, 1300);
+    assert_true(bench_service(&bench, "gateway")->override_on);
+    struct xf_document *taken = fixture_document(XF_CUTOVER_SHIFTING, 0);
+    taken->holds[XF_HOLD_OVERRIDE].on = true;
+    bench_publish(&bench, taken, 8, WRITE_3); /* the leader takes it over */
+    xf_document_destroy(taken);
+    wanted = 8;
     bench_until(&bench, is_in_force, 5000, "the document again");
     assert_false(bench_service(&bench, "gateway")->override_on);
 }
@@ -480,16 +486,30 @@ static void break_glass_from_draining_waits_until_the_leader_counts_it_silent(vo
 {
     (void) state;
     settle(XF_CUTOVER_DRAINING, 10000, 5, WRITE_1);
-    bench_unlead(&bench);
-    bench_run(&bench, 5500);
+    bench_run(&bench, 10200); /* the bus is there and hears heartbeats, but nobody leads */
+    bench.heartbeats = 0;
     int64_t began_ms = xf_clock_monotonic_ms(xf_clock_system());
     assert_post(ABORT, "{\"arguments\": {\"local\": true}}", 200, "this proxy serves 0%");
-    assert_true(xf_clock_monotonic_ms(xf_clock_system()) - began_ms >= 3900);
+    int64_t took_ms = xf_clock_monotonic_ms(xf_clock_system()) - began_ms;
+    assert_in_range(took_ms, 2500, 4500);
+    assert_in_range(bench.heartbeats, 0, 2); /* one on its way, one when it was obeyed */
     uint64_t word = bench_word(&bench, GATEWAY);
     assert_int_equal(xf_route_weight(word), 0);
     assert_int_equal(xf_route_flags(word), XF_ROUTE_VALID | XF_ROUTE_CUTOVER | XF_ROUTE_EMPTYING);
     assert_int_equal(xf_route_weight(bench_word(&bench, KONG_ADMIN)), 0);
     bench_lead(&bench);
+}
+
+static void break_glass_from_draining_is_at_once_where_no_heartbeat_was_sent_lately(void **state)
+{
+    (void) state;
+    settle(XF_CUTOVER_DRAINING, 10000, 5, WRITE_1);
+    bench_unlead(&bench);
+    bench_run(&bench, 5500);
+    int64_t began_ms = xf_clock_monotonic_ms(xf_clock_system());
+    assert_post(ABORT, "{\"arguments\": {\"local\": true}}", 200, "this proxy serves 0%");
+    assert_true(xf_clock_monotonic_ms(xf_clock_system()) - began_ms < 3500);
+    assert_int_equal(xf_route_weight(bench_word(&bench, GATEWAY)), 0);
 }
 
 static void break_glass_is_refused_past_the_point_of_no_return(void **state)
@@ -599,6 +619,8 @@ int main(void)
                                         end),
         cmocka_unit_test_setup_teardown(
             break_glass_from_draining_waits_until_the_leader_counts_it_silent, begin, end),
+        cmocka_unit_test_setup_teardown(
+            break_glass_from_draining_is_at_once_where_no_heartbeat_was_sent_lately, begin, end),
         cmocka_unit_test_setup_teardown(break_glass_is_refused_past_the_point_of_no_return, begin,
                                         end),
         cmocka_unit_test_setup_teardown(an_operator_drains_weighs_and_readies_a_server, begin, end),

@@ -223,7 +223,7 @@ static void publish_document(struct place *place, const char *service, int gener
     struct xf_message_state state = {.version = {1, (uint64_t) generation, 0},
                                      .write_id = "11111111-0000-4000-8000-000000000001",
                                      .document = document,
-                                     .progress = {1000, 2000, 3},
+                                     .progress = {1000, 2000, 3, 0, 2},
                                      .store_time_ms = 1795348800123,
                                      .leader = {"aaaaaaaa-0000-4000-8000-000000000001", "one"}};
     snprintf(state.service, sizeof(state.service), "%s", service);

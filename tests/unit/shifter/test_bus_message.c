@@ -123,7 +123,7 @@ static void state_and_reply_are_read_back(void **state)
                                     .version = {1, 2, 3},
                                     .write_id = ID_A,
                                     .document = "{\"a\": 1}",
-                                    .progress = {-1, -1, 4},
+                                    .progress = {-1, -1, 4, 0, 7},
                                     .store_time_ms = 77};
     strcpy(made.leader.id, ID_B);
     json_t *message = xf_message_state_make(&made);
@@ -132,6 +132,7 @@ static void state_and_reply_are_read_back(void **state)
     assert_string_equal(read.document, "{\"a\": 1}");
     assert_int_equal(read.version.revision, 3);
     assert_int_equal(read.progress.tunnels, 4);
+    assert_int_equal(read.progress.proxies, 7);
     json_decref(message);
 
     struct xf_message_reply reply = {.request = "r1", .exit = 6, .message = "not in this state"};

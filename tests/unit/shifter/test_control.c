@@ -447,6 +447,106 @@ static void resume_at_once_goes_to_the_kept_step(void **state)
     assert_int_equal(bench->document->step, 1);
 }
 
+/* ---- what proxies say that nobody decided: break-glass, a fork ---- */
+
+static void name_override(struct bench *bench, unsigned weight)
+{
+    struct xf_fleet *fleet = &bench->facts.fleet;
+    fleet->overrides = 1;
+    fleet->override_weight = weight;
+    snprintf(fleet->override_by, sizeof(fleet->override_by), "%s", ann);
+    snprintf(fleet->override_sentence, sizeof(fleet->override_sentence), "proxy a serves less");
+}
+
+static void the_fleet_follows_a_proxy_that_was_aborted_locally_and_stays(void **state)
+{
+    struct bench *bench = *state;
+    start_and_reach(bench, SHORT, 5000);
+    unsigned before = bench->changes;
+    name_override(bench, 0);
+    bench_run(bench, 100);
+    assert_int_equal(bench->document->weight, 0);
+    assert_int_equal(bench->changes, before + 1); /* one generation */
+    assert_string_equal(bench->last_verb, "override");
+    assert_true(bench_held(bench, XF_HOLD_OVERRIDE));
+    assert_string_equal(bench->document->holds[XF_HOLD_OVERRIDE].by, ann);
+    assert_int_equal(bench->document->step, 1);
+    bench->facts.fleet.overrides = 0; /* the document has taken it over */
+    bench_run(bench, 60000);
+    assert_int_equal(bench->document->weight, 0);
+    assert_int_equal(bench_verb(bench, ann, "step", NULL), 3);
+    assert_int_equal(bench_verb(bench, bob, "resume", "{\"hold\": \"override\"}"), 0);
+    bench_run(bench, 300);
+    assert_int_equal(bench->document->weight, 1000); /* from the first step, as after a retreat */
+}
+
+static void an_override_that_asks_for_less_but_not_for_nothing_keeps_the_step(void **state)
+{
+    struct bench *bench = *state;
+    start_and_reach(bench, SHORT, 5000);
+    name_override(bench, 700);
+    bench_run(bench, 100);
+    assert_int_equal(bench->document->weight, 700);
+    bench->facts.fleet.overrides = 0;
+    assert_int_equal(bench_verb(bench, ann, "weight", "{\"weight\": 2000}"), 0);
+    assert_false(bench_held(bench, XF_HOLD_OVERRIDE));
+    assert_int_equal(bench->document->weight, 2000);
+}
+
+static void an_override_upwards_holds_and_moves_nothing(void **state)
+{
+    struct bench *bench = *state;
+    start_and_reach(bench, SHORT, 1000);
+    name_override(bench, 1000); /* the least that is served: the others' */
+    bench_run(bench, 100);
+    assert_int_equal(bench->document->weight, 1000);
+    assert_true(bench_held(bench, XF_HOLD_OVERRIDE));
+}
+
+static void an_override_while_draining_takes_it_back(void **state)
+{
+    struct bench *bench = *state;
+    assert_int_equal(bench_start(bench, SHORT), 0);
+    assert_true(bench_until(bench, XF_CUTOVER_DRAINING, 60000));
+    name_override(bench, 0);
+    bench_run(bench, 100);
+    assert_int_equal(bench->document->state, XF_CUTOVER_SHIFTING);
+    assert_int_equal(bench->document->weight, 0);
+    bench->facts.fleet.blue_quiet_ms = 60000;
+    bench_run(bench, 60000);
+    assert_int_equal(bench->document->state, XF_CUTOVER_SHIFTING);
+}
+
+static void in_safe_an_override_only_holds(void **state)
+{
+    struct bench *bench = *state;
+    assert_int_equal(bench_start(bench, SHORT), 0);
+    bench->facts.fleet.blue_quiet_ms = 60000;
+    assert_true(bench_until(bench, XF_CUTOVER_SAFE, 60000));
+    unsigned before = bench->changes;
+    name_override(bench, 0);
+    bench_run(bench, 1000);
+    assert_int_equal(bench->document->weight, 10000);
+    assert_true(bench_held(bench, XF_HOLD_OVERRIDE));
+    assert_int_equal(bench->changes, before + 1);
+}
+
+static void a_fork_holds_until_a_person_has_looked(void **state)
+{
+    struct bench *bench = *state;
+    start_and_reach(bench, SHORT, 1000);
+    snprintf(bench->facts.fleet.forked, sizeof(bench->facts.fleet.forked), "edge-2");
+    bench_run(bench, 100);
+    assert_true(bench_held(bench, XF_HOLD_FORK));
+    assert_non_null(strstr(bench->document->holds[XF_HOLD_FORK].sentence, "edge-2"));
+    bench->facts.fleet.forked[0] = '\0';
+    bench_run(bench, 60000);
+    assert_int_equal(bench->document->weight, 1000);
+    assert_int_equal(bench_verb(bench, ann, "resume", "{\"hold\": \"fork\"}"), 0);
+    bench_run(bench, 11000);
+    assert_int_equal(bench->document->weight, 5000);
+}
+
 static void a_retreat_may_end_by_itself_so_often(void **state)
 {
     struct bench *bench = *state;
@@ -902,6 +1002,12 @@ int main(void)
         CASE(a_verdict_of_an_older_judgement_is_not_heard),
         CASE(resume_climbs_again_from_the_first_step),
         CASE(resume_at_once_goes_to_the_kept_step),
+        CASE(the_fleet_follows_a_proxy_that_was_aborted_locally_and_stays),
+        CASE(an_override_that_asks_for_less_but_not_for_nothing_keeps_the_step),
+        CASE(an_override_upwards_holds_and_moves_nothing),
+        CASE(an_override_while_draining_takes_it_back),
+        CASE(in_safe_an_override_only_holds),
+        CASE(a_fork_holds_until_a_person_has_looked),
         CASE(a_retreat_may_end_by_itself_so_often),
         CASE(after_a_soak_that_was_broken_off_it_soaks_from_zero),
         CASE(safe_needs_every_condition),

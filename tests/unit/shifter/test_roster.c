@@ -131,6 +131,62 @@ static void another_write_of_the_same_version_is_not_in_force(void **state)
     assert_false(fleet(bench)->in_force);
 }
 
+static struct xf_message_service *said_by(struct bench *bench, unsigned index)
+{
+    return &((struct xf_member *) xf_roster_member(bench->roster, index))->heartbeat.services[0];
+}
+
+static void another_write_of_the_same_version_is_a_fork(void **state)
+{
+    struct bench *bench = *state;
+    hear(bench, &(struct said){ID_A, BOOT_1, "a", 5, true, 0, 0, false});
+    hear(bench, &(struct said){ID_B, BOOT_2, "b", 4, true, 0, 0, false});
+    assert_string_equal(fleet(bench)->forked, "");
+    strcpy(said_by(bench, 0)->write_id, BOOT_2);
+    strcpy(said_by(bench, 1)->write_id, BOOT_2); /* of another version: that one is behind */
+    assert_string_equal(fleet(bench)->forked, "a");
+}
+
+static void an_override_counts_until_the_document_has_taken_it_over(void **state)
+{
+    struct bench *bench = *state;
+    struct xf_document *document = xf_document_create("web", "v1");
+    document->state = XF_CUTOVER_SHIFTING;
+    document->weight = 2500;
+    bench->question.document = document;
+    hear(bench, &(struct said){ID_A, BOOT_1, "a", 5, true, 0, 0, false});
+    hear(bench, &(struct said){ID_B, BOOT_2, "b", 5, true, 0, 0, false});
+    said_by(bench, 0)->weight = said_by(bench, 1)->weight = 2500;
+    assert_int_equal(fleet(bench)->overrides, 0);
+    assert_int_equal(bench->fleet.override_weight, 2500);
+    said_by(bench, 1)->override_on = true;
+    said_by(bench, 1)->override.weight = 300;
+    said_by(bench, 1)->override.base = (struct xf_version){1, 4, 0};
+    strcpy(said_by(bench, 1)->override.actor, "ann");
+    strcpy(said_by(bench, 1)->override.reason, "smoke");
+    assert_int_equal(fleet(bench)->overrides, 1);
+    assert_int_equal(bench->fleet.override_weight, 300);
+    assert_string_equal(bench->fleet.override_sentence, "proxy b serves 3% by ann: smoke");
+    assert_false(bench->fleet.in_force);
+    document->weight = 300;
+    document->holds[XF_HOLD_OVERRIDE].on = true;
+    assert_int_equal(fleet(bench)->overrides, 0);
+    bench->question.now_ms += XF_SILENT_MS + 1; /* nobody is heard */
+    document->holds[XF_HOLD_OVERRIDE].on = false;
+    assert_int_equal(fleet(bench)->overrides, 0);
+    xf_document_destroy(document);
+}
+
+static void blue_must_be_up_on_every_live_member_and_there_must_be_one(void **state)
+{
+    struct bench *bench = *state;
+    assert_false(fleet(bench)->blue_up);
+    hear(bench, &(struct said){ID_A, BOOT_1, "a", 5, true, 0, 0, false});
+    assert_false(fleet(bench)->blue_up); /* it names no server of blue */
+    bench->question.now_ms += XF_SILENT_MS + 1;
+    assert_false(fleet(bench)->blue_up);
+}
+
 static void silence_blocks_until_it_ends_or_is_forgotten(void **state)
 {
     struct bench *bench = *state;
@@ -202,6 +258,9 @@ int main(void)
         CASE(an_empty_roster_has_nothing_in_force_and_no_quiet),
         CASE(every_member_counts_and_the_least_quiet_one_decides),
         CASE(another_write_of_the_same_version_is_not_in_force),
+        CASE(another_write_of_the_same_version_is_a_fork),
+        CASE(an_override_counts_until_the_document_has_taken_it_over),
+        CASE(blue_must_be_up_on_every_live_member_and_there_must_be_one),
         CASE(silence_blocks_until_it_ends_or_is_forgotten),
         CASE(who_speaks_is_not_forgotten_and_who_leaves_is_gone),
         CASE(one_identity_with_two_live_boots_blocks),
