@@ -183,6 +183,10 @@ static bool route_service(struct xf_agent *agent, struct xf_admin_exchange *exch
         return false;
     }
     int place = xf_config_find_service(agent->config, service);
+    if (place >= 0 && agent->config->services[place].follows >= 0 && strcmp(what, "fence") == 0) {
+        place = agent->config->services[place].follows; /* its fence is its leader's */
+        service = agent->config->services[place].name;
+    }
     if (place < 0 || agent->config->services[place].follows >= 0) {
         xf_admin_answer_text(exchange, 404, 2,
                              place < 0 ? "there is no such service; GET /v1/services lists them"

@@ -18,9 +18,9 @@
 #define QUESTION_LIMIT_MS 3000
 #define VERB_LIMIT_MS     (10 * 60 * 1000)
 
-static const char *const verbs[] = {"start",  "weight",  "step",   "promote", "back",
-                                    "extend", "approve", "pause",  "resume",  "abort",
-                                    "drain",  "fence",   "forget", "finalize"};
+static const char *const verbs[] = {
+    "start",  "weight", "step",  "promote", "back",   "extend",   "approve",   "pause",
+    "resume", "abort",  "drain", "fence",   "forget", "finalize", "preflight", "drift"};
 
 struct waiting { /* a request whose answer is the leader's to give */
     struct xf_agent *agent;

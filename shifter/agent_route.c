@@ -130,15 +130,21 @@ static void fill_follower(const struct xf_agent_facts *facts, struct xf_agent_ro
     route->weight = draining ? XF_WEIGHT_FULL : 0;
 }
 
-static bool plan_fences(const struct xf_config *config, unsigned source,
-                        const struct xf_document *document, unsigned service)
+/* Whose fence it is: the plan's services; without a plan's list the followers of `source`, and it
+ * itself where it has none. */
+static bool fences(const struct xf_config *config, unsigned source,
+                   const struct xf_document *document, unsigned service)
 {
     const struct xf_plan *plan = document->plan;
-    if (plan == NULL || !plan->fence_on) {
-        return document->fence.up && config->services[service].follows == (int) source;
-    }
-    if (!document->fence.up && !xf_status_in_cutover(document)) {
+    if (!document->fence.up) {
         return false;
+    }
+    if (plan == NULL || !plan->fence_on) {
+        bool followed = false;
+        for (unsigned i = 0; i < config->services_count; i++) {
+            followed = followed || config->services[i].follows == (int) source;
+        }
+        return followed ? config->services[service].follows == (int) source : service == source;
     }
     for (unsigned i = 0; i < plan->fence_services_count; i++) {
         if (strcmp(plan->fence_services[i], config->services[service].name) == 0) {
@@ -154,7 +160,7 @@ static void fill_fence(const struct xf_config *config, unsigned service,
 {
     for (unsigned i = 0; i < config->services_count; i++) {
         const struct xf_document *document = facts[i].document;
-        if (document == NULL || !plan_fences(config, i, document, service)) {
+        if (document == NULL || !fences(config, i, document, service)) {
             continue;
         }
         const struct xf_plan *plan = document->plan;

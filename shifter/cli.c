@@ -64,6 +64,8 @@ static const struct option_entry options[] = {
     {"count", XF_CLI_HISTORY, NUMBER, AT(count)},
     {"since", XF_CLI_HISTORY, DURATION, AT(since_ms)},
     {"verify", XF_CLI_HISTORY, FLAG, AT(verify)},
+    {"only", XF_CLI_GATES, TEXT, AT(only)},
+    {"config", XF_CLI_GATES, TEXT, AT(config)},
     {"every", XF_CLI_WATCH, DURATION, AT(every_ms)},
 };
 #undef AT
@@ -215,13 +217,16 @@ int xf_cli_parse(int argc, char **argv, unsigned groups, int positionals_min, in
     opterr = 0;
     for (;;) {
         int index = -1;
-        int option = getopt_long(argc, argv, ":o:", longs, &index);
+        int option = getopt_long(argc, argv, ":o:c:", longs, &index);
         if (option == -1) {
             break;
         }
         int result;
         if (option == 0) {
             result = set_option(entries[index], optarg, ret);
+        } else if (option == 'c' && (groups & XF_CLI_GATES) != 0) {
+            ret->config = optarg;
+            result = 0;
         } else if (option == 'o' && (groups & XF_CLI_REACH) != 0) {
             const struct option_entry output = {"output", XF_CLI_REACH, OUTPUT,
                                                 offsetof(struct xf_cli, json)};
@@ -432,14 +437,12 @@ static int send_change(const struct xf_cli *cli, const char *path, const json_t 
     }
 }
 
-int xf_cli_change(struct xf_cli *cli, const char *verb, json_t *arguments, json_t **ret_reply)
+int xf_cli_ask(struct xf_cli *cli, const char *verb, json_t *arguments, json_t **ret)
 {
     char path[1024];
     struct xf_error err;
     json_t *body = change_body(cli, arguments);
-    if (ret_reply != NULL) {
-        *ret_reply = NULL;
-    }
+    *ret = NULL;
     if (body == NULL || service_path(cli, verb, path, sizeof(path)) != 0) {
         json_decref(body);
         xf_cli_note("crossfade: an argument is not UTF-8 or too long");
@@ -457,20 +460,32 @@ int xf_cli_change(struct xf_cli *cli, const char *verb, json_t *arguments, json_
         return xf_cli_fail(&err);
     }
     int result = (int) exit_of_answer(&answer);
-    const char *message = xf_cli_text(answer.body, "message", "");
-    if (cli->json && answer.body != NULL) {
-        xf_cli_print(answer.body);
-    } else if (result == 0) {
-        puts(message);
-    } else {
-        xf_cli_note("crossfade: %s", message[0] != '\0' ? message : "the daemon refused");
-    }
-    print_names(answer.body, "lagging", "not yet in force on");
-    print_names(answer.body, "silent", "silent, not counted as live");
-    if (ret_reply != NULL) {
-        *ret_reply = json_incref(answer.body);
-    }
+    *ret = answer.body != NULL ? json_incref(answer.body) : json_object();
     xf_client_answer_release(&answer);
+    return result;
+}
+
+int xf_cli_change(struct xf_cli *cli, const char *verb, json_t *arguments, json_t **ret_reply)
+{
+    json_t *reply = NULL;
+    int result = xf_cli_ask(cli, verb, arguments, &reply);
+    if (reply != NULL) {
+        const char *message = xf_cli_text(reply, "message", "");
+        if (cli->json && json_object_size(reply) > 0) {
+            xf_cli_print(reply);
+        } else if (result == 0) {
+            puts(message);
+        } else {
+            xf_cli_note("crossfade: %s", message[0] != '\0' ? message : "the daemon refused");
+        }
+        print_names(reply, "lagging", "not yet in force on");
+        print_names(reply, "silent", "silent, not counted as live");
+    }
+    if (ret_reply != NULL) {
+        *ret_reply = reply;
+    } else {
+        json_decref(reply);
+    }
     return result;
 }
 

@@ -32,6 +32,7 @@ enum {
     XF_CLI_HISTORY = 1u << 11, /* --count --since --verify */
     XF_CLI_WATCH = 1u << 12,   /* --every */
     XF_CLI_LOCAL = 1u << 13,   /* --local */
+    XF_CLI_GATES = 1u << 14,   /* --only -c */
 };
 
 struct xf_cli {
@@ -39,9 +40,10 @@ struct xf_cli {
     const char *service; /* NULL until xf_cli_service() */
     bool json;
     const char *reason, *actor, *request;
-    int64_t if_generation; /* -1: not given */
-    int64_t if_step;       /* -1: not given */
-    int64_t timeout_ms;    /* -1: not given */
+    int64_t if_generation;     /* -1: not given */
+    int64_t if_step;           /* -1: not given */
+    int64_t timeout_ms;        /* -1: not given */
+    const char *only, *config; /* NULL: not given */
     const char *wait_for, *cutover, *to, *of, *cluster, *rate;
     bool wait, force, full, at_once, local, now, yes, verify;
     int64_t over_ms;    /* -1: not given */
@@ -79,6 +81,9 @@ XF_NODISCARD int xf_cli_try_get(const struct xf_cli *cli, const char *what, json
 /* POST /v1/services/SERVICE/VERB with `arguments` (taken).  Prints the outcome; the exit code of
  * the reply.  `ret_reply` may be NULL; otherwise it is owned by the caller and may become NULL. */
 int xf_cli_change(struct xf_cli *cli, const char *verb, json_t *arguments, json_t **ret_reply);
+/* The same, but prints nothing where there is an answer: it is *ret, owned by the caller, NULL
+ * where there is none.  The exit code of the reply. */
+int xf_cli_ask(struct xf_cli *cli, const char *verb, json_t *arguments, json_t **ret);
 /* For step, back, extend and approve: the step this command is about, as it stands now, unless
  * --if-step gave it; 0 or an exit code. */
 XF_NODISCARD int xf_cli_pin_step(struct xf_cli *cli);

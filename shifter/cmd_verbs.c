@@ -15,7 +15,7 @@
 #include <string.h>
 
 #define CHANGE   (XF_CLI_REACH | XF_CLI_CHANGE)
-#define GATES_MS 330000 /* `start` answers when the plan's gates have */
+#define GATES_MS 330000 /* `start` and `finalize` answer when the plan's gates have */
 
 /* Parses, finds the service and, where the verb is about the present step, pins it. */
 static int begin(int argc, char **argv, unsigned groups, int positionals_min, int positionals_max,
@@ -169,6 +169,9 @@ int xf_cmd_finalize(int argc, char **argv)
     }
     if (cli.skip >= 0) {
         json_object_set_new(arguments, "skip", json_integer(cli.skip));
+    }
+    if (cli.timeout_ms < 0) {
+        cli.timeout_ms = GATES_MS;
     }
     return xf_cli_change(&cli, "finalize", arguments, NULL);
 }

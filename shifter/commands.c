@@ -69,7 +69,10 @@ const struct xf_command xf_commands[] = {
      xf_cmd_resume},
     {"abort", "[--over DURATION] [--force]", "all traffic back to blue, now or over a time",
      "Returns when weight 0 is in force everywhere.\n" CHANGE_DETAILS, xf_cmd_abort},
-    {"finalize", "", "make green the live cluster: the cutover is over", CHANGE_DETAILS,
+    {"finalize", "[--redo N | --skip N]", "make green the live cluster: the cutover is over",
+     "The plan's gates come first, then its actions; the point of no return lies between them.\n"
+     "An action that could not be proven waits: --redo N runs it again, --skip N goes on "
+     "without it.\n" CHANGE_DETAILS,
      xf_cmd_finalize},
     {"drain", "[--cluster CLUSTER] [--rate 20/s | --now]",
      "end the tunnels that are left on a cluster",
@@ -81,8 +84,9 @@ const struct xf_command xf_commands[] = {
      "too.\n" CHANGE_DETAILS,
      xf_cmd_drain},
     {"fence", "up | down", "refuse, or let pass, changes through the services that follow this one",
-     "For before a cutover, as while a database is cloned; a plan's own fence is apart and ends\n"
-     "with its cutover.\n" CHANGE_DETAILS,
+     "For before a cutover, as while a database is cloned; `start` takes it over, and it ends "
+     "with\n"
+     "the cutover.\n" CHANGE_DETAILS,
      xf_cmd_fence},
     {"forget", "PROXY --yes", "a proxy that is gone for good no longer blocks the signal",
      CHANGE_DETAILS, xf_cmd_forget},
@@ -111,8 +115,12 @@ const struct xf_command xf_commands[] = {
      "gate\n"
      "filled in; the configuration it needs goes to standard error.",
      xf_cmd_init},
-    {"kong", "path FROM TO [--topology traditional|hybrid|dbless]",
-     "Kong's upgrade path between two versions", NULL, xf_cmd_kong},
+    {"kong", "path FROM TO [--topology traditional|hybrid|dbless] | drift PLAN",
+     "Kong's upgrade path between two versions; what was changed in its databases",
+     "drift: the configuration tables of the databases that PLAN's gates name, against the "
+     "baseline\n"
+     "taken at the start.  Exit code 1: something was changed.\n" REACH_DETAILS,
+     xf_cmd_kong},
     {"plan", "FILE [-c FILE] [--rps N] [-o json]",
      "what a plan will do, when, and what could fail at worst; changes nothing",
      "The rate is --rps, else the running daemon's (--socket, or --url with --token-file).  -c: "
@@ -121,7 +129,9 @@ const struct xf_command xf_commands[] = {
      xf_cmd_plan},
     {"preflight", "PLAN [--only NAME,...] [-c FILE] [-o json]",
      "run a plan's gates and change nothing",
-     "Exit code 0: no check failed with severity error; 1: one did.", xf_cmd_preflight},
+     "The daemon runs them; -c FILE: they run here, with that configuration.\n"
+     "Exit code 0: no check failed with severity error; 1: one did.\n" REACH_DETAILS,
+     xf_cmd_preflight},
     {"replay", "TRACE --schedule \"0:0;10000:0.01\" [KEY=VALUE ...] [-o json]",
      "judge a recorded run: what would the guard have said?",
      "TRACE is a CSV file (t_ms,cluster,result,latency_us) or crossfade's access log in JSON, "

@@ -199,6 +199,10 @@ void xf_change_end(struct xf_change *change, const char *live, const char *outco
     after->step_entry++;
     after->retreated = false;
     after->fall_ms = 0;
+    free(after->baseline_json);
+    after->baseline_json = NULL;
+    after->fence.up = false;
+    after->fence.by[0] = '\0';
     memset(after->holds, 0, sizeof(after->holds));
     memset(after->pauses, 0, sizeof(after->pauses));
     after->pauses_count = 0;
@@ -280,6 +284,7 @@ void xf_change_finish(struct xf_change *change, struct xf_decision *ret)
     }
     ret->document = change->after;
     ret->revision = change->revision;
+    ret->run_action = change->run_action;
     (void) snprintf(ret->message, sizeof(ret->message), "%s", change->sentence);
 }
 

@@ -1,9 +1,11 @@
 # What decides: values and pure functions, and the controller that joins them with the world.
 target_sources(xf_shifter PRIVATE
+    action.c
     control.c
     control_command.c
     control_drain.c
     control_ends.c
+    control_finalize.c
     control_holds.c
     control_tick.c
     controller.c
@@ -15,6 +17,7 @@ target_sources(xf_shifter PRIVATE
     plan.c
     plan_check.c
     plan_fence.c
+    plan_finalize.c
     plan_gates.c
     plan_guard.c
     plan_json.c
@@ -25,8 +28,11 @@ target_sources(xf_shifter PRIVATE
     roster_traffic.c
     schedule.c
     tenure.c
+    tenure_action.c
+    tenure_asked.c
     tenure_blame.c
     tenure_command.c
+    tenure_drift.c
     tenure_gates.c
     tenure_judge.c
     tenure_signal.c

@@ -49,6 +49,13 @@ struct xf_fleet {
     char digests_differ[XF_SENTENCE_BYTES]; /* proxies whose clusters are configured otherwise */
 };
 
+/* What is known of the finalize action at hand. */
+enum xf_action_found {
+    XF_ACTION_UNKNOWN, /* it runs, or is being verified */
+    XF_ACTION_PROVEN,
+    XF_ACTION_UNPROVEN,
+};
+
 struct xf_facts {
     int64_t wall_ms;
     int64_t boot_ms;
@@ -69,14 +76,27 @@ struct xf_facts {
     struct xf_judge_evidence evidence;
     uint64_t tau_us;   /* blue's p99 now; 0: too few responses */
     unsigned accepted; /* the largest sequence of the signal that every receiver accepted */
+    /* Drift, where the document has a baseline. */
+    bool drift_unchecked; /* nothing fresh is known: no step may begin before it is */
+    const char *drift;    /* what changed, in words; NULL: nothing is known to have */
+    const char
+        *drift_baseline;     /* the baseline as it should be, for what it lacks; NULL: as it is */
+    const char *gate_failed; /* the gates before an automatic finalize, in words; NULL: none */
+    struct {
+        enum xf_action_found found;
+        bool own; /* this leader ran the hook and saw its end; else it only looked */
+        char sentence[XF_SENTENCE_BYTES];
+    } action;
 };
 
 struct xf_decision {
     struct xf_document *document; /* NULL: nothing changes; the caller owns it */
     bool revision;                /* the change takes a revision, not a generation */
-    json_t *entry;                /* of the log; the caller owns it */
-    bool known;                   /* a request that was answered before: this is its answer */
-    int exit_code;                /* of a command: DESIGN.md section 13 */
+    bool wants_drift;             /* a step is due and waits for a look at the databases */
+    bool run_action; /* whoever's write this is runs the action's hook once it stands */
+    json_t *entry;   /* of the log; the caller owns it */
+    bool known;      /* a request that was answered before: this is its answer */
+    int exit_code;   /* of a command: DESIGN.md section 13 */
     char message[XF_SENTENCE_BYTES];
 };
 void xf_decision_release(struct xf_decision *decision);
@@ -99,6 +119,9 @@ bool xf_control_counts(const struct xf_document *document, const struct xf_facts
 /* Blue's drain as it applies: the plan's, else the configuration's. */
 const struct xf_config_drain *xf_control_drain(const struct xf_document *document,
                                                const struct xf_config *config);
+
+/* Whether `finalize.when: auto` may act, but for the gates before it and the hold `gate`. */
+bool xf_control_finalize_due(const struct xf_document *document, const struct xf_facts *facts);
 
 /* What keeps `draining` from becoming `safe`, in words; returns how many were written. */
 #define XF_BLOCKERS_MAX 8u

@@ -9,8 +9,10 @@
 
 #include "shifter/control_parts.h"
 #include "shifter/json.h"
+#include "shifter/kong_drift.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define EXTENSION_MS_MAX ((int64_t) 30 * 86400 * 1000)
@@ -328,6 +330,17 @@ static bool resume_wanted(struct xf_verb_call *call, bool wanted[XF_HOLDS])
     return true;
 }
 
+/* What is there now becomes the baseline: it is taken anew. */
+static void accept_drift(struct xf_document *after)
+{
+    char *baseline =
+        after->baseline_json != NULL ? xf_kong_drift_forget(after->baseline_json) : NULL;
+    if (baseline != NULL) {
+        free(after->baseline_json);
+        after->baseline_json = baseline;
+    }
+}
+
 static void verb_resume(struct xf_verb_call *call)
 {
     static const enum xf_hold no_rise[] = {XF_HOLD_LAG, XF_HOLD_BOTH, XF_HOLD_ROUTER,
@@ -357,6 +370,9 @@ static void verb_resume(struct xf_verb_call *call)
         }
         if (i != XF_HOLD_OPERATOR) {
             xf_change_lift(&call->change, (enum xf_hold) i);
+        }
+        if (i == XF_HOLD_DRIFT) {
+            accept_drift(call->change.after);
         }
         append_name(lifted, xf_hold_name((enum xf_hold) i));
     }
@@ -396,7 +412,8 @@ static void verb_forget(struct xf_verb_call *call)
     xf_change_finish(&call->change, call->ret);
 }
 
-/* Raised before a cutover, as before a clone of the database; the plan's own fence is apart. */
+/* Raised before a cutover, as before a clone of the database; the start takes it over, and it ends
+ * with the cutover. */
 static void verb_fence(struct xf_verb_call *call)
 {
     const json_t *up = json_object_get(call->command->arguments, "up");

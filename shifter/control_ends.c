@@ -1,7 +1,8 @@
 /*
- * control_ends.c -- the verbs that begin and end a cutover: start, abort, finalize.
+ * control_ends.c -- the verbs that begin a cutover and give it up: start, abort.
  */
 #include "shifter/control_parts.h"
+#include "shifter/kong_drift.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -69,6 +70,8 @@ static void begin_cutover(struct xf_document *after, struct xf_plan *plan,
     memset(&after->action, 0, sizeof(after->action));
     free(after->last_verdict_json);
     after->last_verdict_json = NULL;
+    free(after->baseline_json);
+    after->baseline_json = xf_kong_drift_begin(plan);
 }
 
 void xf_verb_start(struct xf_verb_call *call)
@@ -85,6 +88,10 @@ void xf_verb_start(struct xf_verb_call *call)
     struct xf_document *after = call->change.after;
     begin_cutover(after, plan, call->facts);
     after->plan = plan;
+    if (plan->fence_on && !after->fence.up) { /* one that was raised by hand is taken over */
+        after->fence.up = true;
+        (void) snprintf(after->fence.by, sizeof(after->fence.by), "%s", call->command->actor);
+    }
     xf_change_state(&call->change, XF_ON_START);
     xf_change_say(&call->change, "%s: %s to %s, started by %s", after->cutover, after->from,
                   after->to, call->command->actor);
@@ -207,36 +214,5 @@ void xf_verb_abort(struct xf_verb_call *call)
     case XF_CUTOVER_STATES:
         xf_decision_refuse(call->ret, 6, "abort: no cutover runs");
         break;
-    }
-}
-
-void xf_verb_finalize(struct xf_verb_call *call)
-{
-    const struct xf_document *document = call->document;
-    const struct xf_fleet *fleet = &call->facts->fleet;
-    enum xf_cutover_state state = document->state;
-    if (state == XF_CUTOVER_FINALIZING || state == XF_CUTOVER_FINALIZED) {
-        if (xf_verb_begin(call)) {
-            xf_change_say(&call->change, "%s is %s already", document->cutover,
-                          xf_cutover_state_name(state));
-            xf_change_finish(&call->change, call->ret);
-        }
-        return;
-    }
-    if (state != XF_CUTOVER_SAFE) {
-        xf_decision_refuse(call->ret, 6, "finalize: not in state %s, only in safe",
-                           xf_cutover_state_name(state));
-    } else if (document->signal.sequence == 2) {
-        xf_decision_refuse(call->ret, 6, "finalize: the signal was revoked by %s",
-                           document->revoked_by);
-    } else if (!fleet->in_force) {
-        xf_decision_refuse(call->ret, 6, "finalize: not in force everywhere%s%.200s%s%.200s",
-                           fleet->lagging[0] != '\0' ? "; lagging: " : "", fleet->lagging,
-                           fleet->silent > 0 ? "; silent: " : "", fleet->silent_names);
-    } else if (xf_verb_begin(call)) {
-        xf_change_say(&call->change, "finalizing by %s: there is no way back but a new cutover",
-                      call->command->actor);
-        xf_change_state(&call->change, XF_ON_FINALIZE);
-        xf_change_finish(&call->change, call->ret);
     }
 }

@@ -99,6 +99,15 @@ static void want_approval(const struct xf_document *document, const struct xf_pr
                     document->step + 1);
 }
 
+static void want_gate(const struct xf_facts *facts, struct wanted *ret)
+{
+    ret->on = facts->gate_failed != NULL;
+    ret->lifted_by = "the gate's passing";
+    if (ret->on) {
+        (void) snprintf(ret->sentence, sizeof(ret->sentence), "%s", facts->gate_failed);
+    }
+}
+
 /* A sentence with moving numbers is renewed only when the hold comes. */
 static void apply(struct xf_change *change, enum xf_hold hold, const struct wanted *wanted,
                   char names[XF_SENTENCE_BYTES])
@@ -120,9 +129,9 @@ static void apply(struct xf_change *change, enum xf_hold hold, const struct want
 bool xf_control_sync_holds(const struct xf_document *document, const struct xf_progress *progress,
                            const struct xf_facts *facts, struct xf_change *change)
 {
-    static const enum xf_hold synced[] = {XF_HOLD_WINDOW,  XF_HOLD_LAG,    XF_HOLD_EVIDENCE,
-                                          XF_HOLD_BOTH,    XF_HOLD_ROUTER, XF_HOLD_CONFIG,
-                                          XF_HOLD_APPROVAL};
+    static const enum xf_hold synced[] = {XF_HOLD_WINDOW,   XF_HOLD_LAG,    XF_HOLD_EVIDENCE,
+                                          XF_HOLD_BOTH,     XF_HOLD_ROUTER, XF_HOLD_CONFIG,
+                                          XF_HOLD_APPROVAL, XF_HOLD_GATE};
     struct wanted wanted[XF_HOLDS];
     memset(wanted, 0, sizeof(wanted));
     bool climbs = document->state != XF_CUTOVER_SAFE;
@@ -135,6 +144,7 @@ bool xf_control_sync_holds(const struct xf_document *document, const struct xf_p
         want_rule(document, facts, XF_JUDGE_ROUTER, &wanted[XF_HOLD_ROUTER]);
         want_approval(document, progress, &wanted[XF_HOLD_APPROVAL]);
     }
+    want_gate(facts, &wanted[XF_HOLD_GATE]);
     bool differs = false;
     for (size_t i = 0; i < XF_COUNT(synced); i++) {
         differs = differs || wanted[synced[i]].on != document->holds[synced[i]].on;

@@ -18,6 +18,7 @@ struct xf_change {
     const struct xf_judge_verdict *verdict; /* NULL: none */
     char sentence[XF_SENTENCE_BYTES];
     bool revision;
+    bool run_action;
 };
 
 void xf_change_begin(struct xf_change *change, const struct xf_document *document,
@@ -54,6 +55,10 @@ bool xf_control_sync_holds(const struct xf_document *document, const struct xf_p
                            const struct xf_facts *facts, struct xf_change *change);
 bool xf_control_judged(const struct xf_document *document, const struct xf_facts *facts);
 bool xf_control_proven(const struct xf_document *document, const struct xf_facts *facts);
+
+/* What `finalizing` does next: true when that is a change; *change has then begun. */
+bool xf_control_finalizing(const struct xf_document *document, const struct xf_facts *facts,
+                           struct xf_change *change);
 
 /* Verbs that begin or end a cutover (control_ends.c). */
 struct xf_verb_call {

@@ -9,6 +9,7 @@
 #include "shifter/control_parts.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define SYSTEM "crossfade"
@@ -126,6 +127,32 @@ static bool holds(struct tick *tick)
            finish(tick);
 }
 
+/* Somebody wrote into Kong's databases since the start, or the baseline is only now complete. */
+static bool drift(struct tick *tick)
+{
+    const struct xf_facts *facts = tick->facts;
+    if (facts->drift_baseline != NULL) {
+        begin(tick, "baseline", "drift");
+        xf_change_say(&tick->change,
+                      "fingerprints of the configuration in Kong's databases are taken");
+        char *baseline = strdup(facts->drift_baseline);
+        if (tick->change.after != NULL && baseline != NULL) {
+            free(tick->change.after->baseline_json);
+            tick->change.after->baseline_json = baseline;
+            baseline = NULL;
+        }
+        free(baseline);
+        return finish(tick);
+    }
+    if (facts->drift == NULL || tick->document->holds[XF_HOLD_DRIFT].on) {
+        return false;
+    }
+    begin(tick, "hold", "drift");
+    xf_change_say(&tick->change, "held: %s", facts->drift);
+    xf_change_hold(&tick->change, XF_HOLD_DRIFT, SYSTEM, "`resume drift`", facts->drift);
+    return finish(tick);
+}
+
 /* guard.resume: a retreat for errors ends by itself, so often and after so long. */
 static bool resume(struct tick *tick)
 {
@@ -158,6 +185,10 @@ static bool resume(struct tick *tick)
 
 static bool enter(struct tick *tick, int step)
 {
+    if (step != tick->document->step && tick->facts->drift_unchecked) {
+        tick->ret->wants_drift = true;
+        return false;
+    }
     char weight[XF_WEIGHT_TEXT_BYTES];
     const struct xf_plan_step *to = &tick->document->plan->steps[step];
     begin(tick, "step", "schedule");
@@ -317,8 +348,8 @@ static bool go_on(struct tick *tick)
 
 static bool climb(struct tick *tick)
 {
-    return overridden(tick) || judge(tick) || forked(tick) || deadline(tick) || holds(tick) ||
-           resume(tick) || go_on(tick);
+    return overridden(tick) || judge(tick) || forked(tick) || deadline(tick) || drift(tick) ||
+           holds(tick) || resume(tick) || go_on(tick);
 }
 
 /* ---- the other states ---- */
@@ -372,12 +403,12 @@ static bool safe(struct tick *tick)
     if (document->signal.sequence == 2) {
         return false;
     }
-    if (overridden(tick) || forked(tick) || holds(tick)) {
+    if (overridden(tick) || forked(tick) || drift(tick) || holds(tick)) {
         return true;
     }
-    bool told = document->signal.sequence == 0 || document->signal.accepted_at_ms != 0;
-    if (document->plan->finalize_when != XF_FINALIZE_AUTO || !told ||
-        !xf_control_counts(document, tick->facts)) {
+    /* Gates before it, or drift to be looked for: tenure_gates.c brings the verb instead. */
+    if (!xf_control_finalize_due(document, tick->facts) || xf_document_held(document) ||
+        document->plan->before_finalize_json != NULL || document->baseline_json != NULL) {
         return false;
     }
     begin(tick, "finalize", "finalize.when: auto");
@@ -388,15 +419,7 @@ static bool safe(struct tick *tick)
 
 static bool finalizing(struct tick *tick)
 {
-    if (!tick->facts->fleet.in_force) {
-        return false;
-    }
-    begin(tick, "finalized", "verified");
-    xf_change_say(&tick->change, "%s is finalized: %s is live", tick->document->cutover,
-                  tick->document->to);
-    xf_change_state(&tick->change, XF_ON_VERIFIED);
-    xf_change_end(&tick->change, tick->document->to, "finalized");
-    return finish(tick);
+    return xf_control_finalizing(tick->document, tick->facts, &tick->change) && finish(tick);
 }
 
 static bool aborting(struct tick *tick)

@@ -6,6 +6,7 @@
 #include "shifter/controller.h"
 
 #include "config/base/log.h"
+#include "shifter/action.h"
 #include "shifter/bus.h"
 #include "shifter/bus_message.h"
 #include "shifter/cutover.h"
@@ -40,6 +41,17 @@ struct gating { /* of one service's command that waits for its gates */
     struct xf_gate_runner *runner;
 };
 
+struct looking { /* at what gates say, beside the commands */
+    struct xf_tenure *tenure;
+    enum xf_tenure_look purpose;
+    struct xf_gate_runner *runner;
+};
+
+struct acting { /* on one service's finalize action */
+    struct xf_tenure *tenure;
+    struct xf_action *action;
+};
+
 struct hearers { /* of one service's news: the plan is gone when a cutover is over */
     struct xf_plan_notify targets[XF_PLAN_NOTIFY_MAX];
     unsigned count;
@@ -60,6 +72,8 @@ struct controller {
     struct xf_tenure *tenures[XF_SERVICES_MAX];
     struct delivery deliveries[XF_SERVICES_MAX];
     struct gating gatings[XF_SERVICES_MAX];
+    struct acting actings[XF_SERVICES_MAX];
+    struct looking lookings[XF_SERVICES_MAX][XF_LOOKS];
     struct hearers hearers[XF_SERVICES_MAX];
     unsigned tenures_count;
     struct xf_log_limit odd_messages;
@@ -163,6 +177,33 @@ static void notify_change(struct controller *controller, const char *service, co
     xf_notify_tell(controller->notify, hearers->targets, hearers->count, &news);
 }
 
+/* The plan's own fence stands now: one that was raised by hand over a service that follows nobody
+ * ends, so that the end of the cutover is its end too. */
+static void take_fences_over(struct controller *controller, const char *service)
+{
+    const struct xf_tenure *starting = tenure_of(controller, service);
+    const struct xf_document *document = xf_tenure_document(starting);
+    const struct xf_plan *plan = document != NULL ? document->plan : NULL;
+    for (unsigned i = 0; plan != NULL && i < plan->fence_services_count; i++) {
+        struct xf_tenure *fenced = tenure_of(controller, plan->fence_services[i]);
+        const struct xf_document *own = fenced != NULL ? xf_tenure_document(fenced) : NULL;
+        if (fenced == starting || own == NULL || !own->fence.up || own->plan != NULL ||
+            !xf_tenure_leads(fenced)) {
+            continue;
+        }
+        struct xf_message_command command = {.arguments = json_pack("{s:b}", "up", 0),
+                                             .sent_ms = xf_clock_wall_ms(controller->clock)};
+        xf_uuid_make(command.request);
+        (void) snprintf(command.service, sizeof(command.service), "%s", plan->fence_services[i]);
+        (void) snprintf(command.verb, sizeof(command.verb), "fence");
+        (void) snprintf(command.actor, sizeof(command.actor), "crossfade");
+        (void) snprintf(command.reason, sizeof(command.reason), "taken over by %s",
+                        document->cutover);
+        xf_tenure_command(fenced, &command);
+        xf_message_command_release(&command);
+    }
+}
+
 static void note(void *context, const char *service, const char *event, const char *text,
                  const json_t *entry)
 {
@@ -181,6 +222,9 @@ static void note(void *context, const char *service, const char *event, const ch
            xf_log_quote(member(entry, "actor"), actor),
            xf_log_quote(member(entry, "sentence"), quoted));
     notify_change(context, service, entry);
+    if (strcmp(member(entry, "verb"), "start") == 0) {
+        take_fences_over(context, service);
+    }
 }
 
 /* A route names live, blue and green; a follower's cutover is its leader's. */
@@ -317,6 +361,83 @@ static void run_gates(void *context, const char *service, const char *gates_json
         xf_checks_release(&checks);
         xf_tenure_gates_done(gating->tenure, result);
         json_decref(result);
+    }
+}
+
+static void look_ended(void *context, const json_t *result)
+{
+    struct looking *looking = context;
+    xf_gate_runner_destroy(looking->runner);
+    looking->runner = NULL;
+    xf_tenure_looked(looking->tenure, looking->purpose, result);
+}
+
+static void look(void *context, const char *service, enum xf_tenure_look purpose,
+                 const char *gates_json, const char *from, const char *to)
+{
+    struct controller *controller = context;
+    struct looking *looking = NULL;
+    for (unsigned i = 0; i < controller->tenures_count; i++) {
+        if (strcmp(xf_tenure_service(controller->tenures[i]), service) == 0) {
+            looking = &controller->lookings[i][purpose];
+        }
+    }
+    struct xf_gate_context gate_context = {
+        .config = controller->config, .from = from, .to = to, .phase = XF_GATE_BEFORE_START};
+    struct xf_error err;
+    XF_ASSERT(looking != NULL);
+    XF_ASSERT(looking->runner == NULL);
+    looking->purpose = purpose;
+    if (xf_gate_runner_start(controller->loop, gates_json, &gate_context, GATES_MS, look_ended,
+                             looking, &looking->runner, &err) != 0) {
+        struct xf_checks checks = {0};
+        xf_checks_add(&checks, "gates", "run", false, XF_SEVERITY_ERROR, "%s", err.message);
+        json_t *result = xf_checks_json(&checks);
+        xf_checks_release(&checks);
+        xf_tenure_looked(looking->tenure, purpose, result);
+        json_decref(result);
+    }
+}
+
+/* ---- finalize actions ---- */
+
+static void action_ended(void *context, bool proven, const char *sentence)
+{
+    struct acting *acting = context;
+    char quoted[XF_LOG_QUOTE_BYTES];
+    xf_log(proven ? XF_LOG_NOTICE : XF_LOG_WARNING, "finalize.action",
+           "service=%s proven=%s text=%s", xf_tenure_service(acting->tenure), proven ? "yes" : "no",
+           xf_log_quote(sentence, quoted));
+    xf_action_destroy(acting->action);
+    acting->action = NULL;
+    xf_tenure_action_done(acting->tenure, proven, sentence);
+}
+
+static void run_action(void *context, const char *service, const struct xf_document *document,
+                       const struct xf_plan_action *action, bool run)
+{
+    struct controller *controller = context;
+    struct acting *acting = NULL;
+    for (unsigned i = 0; i < controller->tenures_count; i++) {
+        if (strcmp(xf_tenure_service(controller->tenures[i]), service) == 0) {
+            acting = &controller->actings[i];
+        }
+    }
+    struct xf_action_request request = {.config = controller->config,
+                                        .action = action,
+                                        .service = service,
+                                        .cutover = document->cutover,
+                                        .from = document->from,
+                                        .to = document->to,
+                                        .run = run};
+    struct xf_error err;
+    XF_ASSERT(acting != NULL);
+    XF_ASSERT(acting->action == NULL);
+    xf_log(XF_LOG_NOTICE, "finalize.action", "service=%s cutover=%s hook=%s run=%s", service,
+           document->cutover, action->hook, run ? "yes" : "no");
+    if (xf_action_start(controller->loop, &request, action_ended, acting, &acting->action, &err) !=
+        0) {
+        xf_tenure_action_done(acting->tenure, false, err.message);
     }
 }
 
@@ -478,6 +599,8 @@ static int make_tenures(struct controller *controller, struct xf_error *err)
                                     .deliver = deliver,
                                     .checked = signal_checked,
                                     .gates = run_gates,
+                                    .look = look,
+                                    .action = run_action,
                                     .in_use_by = in_use_by,
                                     .signalled_by = signalled_by,
                                     .context = controller};
@@ -501,6 +624,10 @@ static int make_tenures(struct controller *controller, struct xf_error *err)
         controller->deliveries[slot] =
             (struct delivery){.controller = controller, .tenure = tenure};
         controller->gatings[slot].tenure = tenure;
+        controller->actings[slot].tenure = tenure;
+        for (unsigned k = 0; k < XF_LOOKS; k++) {
+            controller->lookings[slot][k].tenure = tenure;
+        }
     }
     return 0;
 }
@@ -545,6 +672,12 @@ static void release(struct controller *controller)
         controller->deliveries[i].signal = NULL;
         xf_gate_runner_destroy(controller->gatings[i].runner);
         controller->gatings[i].runner = NULL;
+        for (unsigned k = 0; k < XF_LOOKS; k++) {
+            xf_gate_runner_destroy(controller->lookings[i][k].runner);
+            controller->lookings[i][k].runner = NULL;
+        }
+        xf_action_destroy(controller->actings[i].action);
+        controller->actings[i].action = NULL;
     }
     if (controller->store != NULL) {
         xf_store_close(controller->store);

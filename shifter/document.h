@@ -135,7 +135,9 @@ struct xf_document {
     struct xf_request_seen requests[XF_REQUEST_IDS_KEPT];
     unsigned requests_count, requests_next; /* a ring */
     struct {                                /* finalize's actions */
-        unsigned index;
+        unsigned index;                     /* the one at hand; their number when all are done */
+        unsigned runs;                      /* how often hooks were started: tells one run from
+                                               the next */
         bool started, done;
     } action;
     struct {
@@ -143,6 +145,7 @@ struct xf_document {
         char by[XF_ACTOR_BYTES];
     } fence;
     struct xf_document_drain drain;
+    char *baseline_json;     /* owned; kong_drift.h; NULL: none */
     char *last_verdict_json; /* owned; the verdict as `why` shows it; NULL: none */
 };
 

@@ -98,8 +98,9 @@ static void put_ends(json_t *root, const struct xf_document *document, bool *ok)
     xf_json_put_string(root, "revoked_by", document->revoked_by, ok);
     xf_json_put_int(root, "roster_version", (int64_t) document->roster_version, ok);
     xf_json_put(root, "action",
-                json_pack("{s:i, s:b, s:b}", "index", (int) document->action.index, "started",
-                          document->action.started, "done", document->action.done),
+                json_pack("{s:i, s:i, s:b, s:b}", "index", (int) document->action.index, "runs",
+                          (int) document->action.runs, "started", document->action.started, "done",
+                          document->action.done),
                 ok);
     xf_json_put(root, "fence",
                 json_pack("{s:b, s:s}", "up", document->fence.up, "by", document->fence.by), ok);
@@ -109,6 +110,9 @@ static void put_ends(json_t *root, const struct xf_document *document, bool *ok)
                           (json_int_t) document->drain.rate_milli, "after_ms",
                           (json_int_t) document->drain.after_ms),
                 ok);
+    if (document->baseline_json != NULL) {
+        xf_json_put(root, "baseline", json_loads(document->baseline_json, 0, NULL), ok);
+    }
     xf_json_put(root, "last_verdict",
                 document->last_verdict_json != NULL
                     ? json_loads(document->last_verdict_json, 0, NULL)
@@ -306,6 +310,7 @@ static void read_ends(struct xf_json *reader, const json_t *root, struct xf_docu
                  &document->roster_version);
     const json_t *action = xf_json_object(reader, root, "action", XF_JSON_NEEDED);
     xf_json_unsigned(reader, action, "index", XF_JSON_NEEDED, 1000, &document->action.index);
+    xf_json_unsigned(reader, action, "runs", XF_JSON_OPTIONAL, 1000000, &document->action.runs);
     xf_json_bool(reader, action, "started", XF_JSON_NEEDED, &document->action.started);
     xf_json_bool(reader, action, "done", XF_JSON_NEEDED, &document->action.done);
     const json_t *fence = xf_json_object(reader, root, "fence", XF_JSON_NEEDED);
@@ -313,6 +318,10 @@ static void read_ends(struct xf_json *reader, const json_t *root, struct xf_docu
     xf_json_string(reader, fence, "by", XF_JSON_NEEDED, document->fence.by,
                    sizeof(document->fence.by));
     read_drain(reader, root, &document->drain);
+    const json_t *baseline = xf_json_array(reader, root, "baseline", XF_JSON_OPTIONAL, 128);
+    if (baseline != NULL && !reader->failed) {
+        document->baseline_json = json_dumps(baseline, JSON_COMPACT);
+    }
     const json_t *verdict = xf_json_object(reader, root, "last_verdict", XF_JSON_OPTIONAL);
     if (verdict != NULL && !reader->failed) {
         document->last_verdict_json = json_dumps(verdict, JSON_COMPACT);

@@ -4,6 +4,7 @@
 #include "shifter/gate.h"
 
 #include "shifter/gate_kinds.h"
+#include "shifter/kong_drift.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -15,6 +16,7 @@
 void xf_checks_release(struct xf_checks *checks)
 {
     free(checks->items);
+    json_decref(checks->fingerprints);
     *checks = (struct xf_checks){0};
 }
 
@@ -115,7 +117,11 @@ json_t *xf_checks_json(const struct xf_checks *checks)
                                         row->severity == XF_SEVERITY_ERROR ? "error" : "warning",
                                         "message", row->message));
     }
-    return json_pack("{s:b, s:o}", "passed", xf_checks_passed(checks), "checks", rows);
+    json_t *result = json_pack("{s:b, s:o}", "passed", xf_checks_passed(checks), "checks", rows);
+    if (checks->fingerprints != NULL) {
+        (void) json_object_set(result, "fingerprints", checks->fingerprints);
+    }
+    return result;
 }
 
 static const struct {
@@ -143,6 +149,11 @@ void xf_gate_run(const json_t *gate, const struct xf_gate_context *context,
                  struct xf_checks *checks)
 {
     const char *kind = xf_gate_kind(gate);
+    const json_t *drift = json_object_get(gate, "drift"); /* crossfade's own, not for plans */
+    if (kind == NULL && drift != NULL) {
+        xf_gate_drift(drift, context, checks);
+        return;
+    }
     if (kind == NULL) {
         xf_checks_add(checks, "gate", "known", false, XF_SEVERITY_ERROR,
                       "unknown gate: kong, postgres, http, prometheus and hook are known");

@@ -36,7 +36,8 @@ struct xf_check {
 struct xf_checks {
     struct xf_check *items;
     unsigned count, capacity;
-    bool failed; /* without memory: the whole does not pass */
+    bool failed;          /* without memory: the whole does not pass */
+    json_t *fingerprints; /* what the drift gate saw; NULL: it did not run */
 };
 void xf_checks_release(struct xf_checks *checks);
 /* The message is formatted and made printable. */

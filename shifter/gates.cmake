@@ -8,6 +8,7 @@ target_sources(xf_shifter PRIVATE
     gate_runner.c
     kong_admin.c
     kong_database.c
+    kong_drift.c
     kong_gate.c
     kong_gate_database.c
     kong_gate_nodes.c

@@ -120,6 +120,7 @@ static int prepare_attributes(posix_spawnattr_t *attributes)
     sigset_t none, all;
     sigemptyset(&none);
     sigfillset(&all);
+    sigdelset(&all, SIGPIPE); /* what it says after our end must not be its end */
     short flags = POSIX_SPAWN_SETPGROUP | POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF;
     int code = posix_spawnattr_init(attributes);
     if (code == 0 && ((code = posix_spawnattr_setpgroup(attributes, 0)) != 0 ||
@@ -250,6 +251,14 @@ void xf_hook_destroy(struct xf_hook *hook)
         }
     }
     free(hook);
+}
+
+void xf_hook_abandon(struct xf_hook *hook)
+{
+    if (hook != NULL) {
+        hook->pid = 0;
+        xf_hook_destroy(hook);
+    }
 }
 
 void xf_hook_describe(const struct xf_hook_result *result, char *out, size_t bytes)

@@ -3,8 +3,8 @@
  *
  * The command comes from the configuration alone.  It runs in a process group of its own, with
  * `/` as its folder, nothing of ours open, /dev/null as input, and an environment of PATH and what
- * the caller names.  After the time limit its group gets SIGTERM and, 2 s later, SIGKILL.  The
- * last 4 KiB of what it said are kept for the log.
+ * the caller names.  SIGPIPE is ignored in it, so that it outlives us.  After the time limit its
+ * group gets SIGTERM and, 2 s later, SIGKILL.  The last 4 KiB of what it said are kept for the log.
  */
 #ifndef XF_SHIFTER_HOOK_H
 #define XF_SHIFTER_HOOK_H
@@ -39,6 +39,8 @@ XF_NODISCARD int xf_hook_start(struct event_base *loop, char *const *command,
                                struct xf_error *err);
 /* Accepts NULL; kills what still runs, without a call of `done`. */
 void xf_hook_destroy(struct xf_hook *hook);
+/* The same, but what still runs goes on, without its time limit and unheard. */
+void xf_hook_abandon(struct xf_hook *hook);
 
 /* `exit 3: last line of its output` for logs and history. */
 void xf_hook_describe(const struct xf_hook_result *result, char *out, size_t bytes);

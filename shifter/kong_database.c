@@ -238,7 +238,9 @@ static int fingerprint_table(struct xf_kong_database *database, const char *tabl
 {
     char sql[512];
     char *columns = json_dumps(without != NULL ? without : json_object_get(without, ""), 0);
-    const char *filter = strcmp(table, "keyauth_credentials") == 0 ? " WHERE r.ttl IS NULL" : "";
+    const char *filter = strcmp(table, "keyauth_credentials") == 0
+                             ? " WHERE coalesce(to_jsonb(r)->>'ttl', '') = ''"
+                             : "";
     snprintf(sql, sizeof(sql),
              "SELECT count(*) || ':' || coalesce(md5(string_agg(h, '' ORDER BY h)), '') FROM "
              "(SELECT md5((to_jsonb(r) - ARRAY(SELECT json_array_elements_text($1::json)))::text) "

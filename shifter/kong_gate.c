@@ -169,6 +169,15 @@ static void check_templates(struct xf_kong_gate *gate)
  * 0 also when it did nothing. */
 static void run_verify(struct xf_kong_gate *gate)
 {
+    if (gate->new_side.database_name == NULL && gate->sharing == XF_KONG_SHARED) {
+        gate->new_side.database_name = gate->old_side.database_name;
+        gate->new_side.schema = gate->old_side.schema;
+    }
+    if (gate->new_side.database_name == NULL) { /* `not checked` must not count as a proof */
+        KONG_CHECK(gate, "new.bootstrapped", false,
+                   "nothing to verify by: `verify` names no `new.database`");
+        return;
+    }
     xf_kong_check_bootstrapped(gate, &gate->new_side);
     xf_kong_check_level(gate);
     xf_kong_check_pending(gate);

@@ -188,22 +188,6 @@ static void read_drain(struct xf_plan_reader *reader, const struct xf_yaml_node 
     }
 }
 
-static void read_finalize(struct xf_plan_reader *reader, const struct xf_yaml_node *node)
-{
-    static const char *const keys[] = {"when", "actions"};
-    static const char *const words[] = {"manual", "auto"};
-    if (node == NULL || !xf_plan_keys(reader, node, "finalize", keys, XF_COUNT(keys))) {
-        return;
-    }
-    unsigned when = 0;
-    xf_plan_choice(reader, xf_yaml_get(node, "when"), words, 2, &when);
-    reader->plan->finalize_when = (enum xf_finalize_when) when;
-    const struct xf_yaml_node *actions = xf_yaml_get(node, "actions");
-    if (actions != NULL && (actions->kind != XF_YAML_SEQUENCE || actions->children != NULL)) {
-        xf_plan_complain(reader, actions, "finalize.actions is not yet supported");
-    }
-}
-
 static void read_signal(struct xf_plan_reader *reader, const struct xf_yaml_node *node)
 {
     static const char *const keys[] = {"webhook", "hook"};
@@ -258,7 +242,7 @@ static void read_top(struct xf_plan_reader *reader, const struct xf_yaml_node *r
     xf_plan_guard_read(reader, xf_yaml_get(root, "guard"));
     read_start_at(reader, xf_yaml_get(root, "start_at"));
     read_windows(reader, xf_yaml_get(root, "windows"));
-    read_finalize(reader, xf_yaml_get(root, "finalize"));
+    xf_plan_finalize_read(reader, xf_yaml_get(root, "finalize"));
     read_drain(reader, xf_yaml_get(root, "drain"));
     read_signal(reader, xf_yaml_get(root, "signal"));
     xf_plan_fence_read(reader, xf_yaml_get(root, "fence"));

@@ -73,6 +73,7 @@ int xf_plan_check(const struct xf_plan *plan, const struct xf_config *config,
                         plan->signal_hook);
     }
     good = xf_plan_notify_check(plan, config, problems) && good;
+    good = xf_plan_finalize_check(plan, config, problems) && good;
     for (unsigned i = 0; i < plan->fence_services_count; i++) {
         if (xf_config_find_service(config, plan->fence_services[i]) < 0) {
             xf_problems_add(problems, 0, 0, false, "fence: no service \"%s\" in the configuration",

@@ -56,7 +56,7 @@ static json_t *node_to_json(const struct xf_yaml_node *node, unsigned depth)
 }
 
 /* One gate: a mapping whose first key is its kind; `during` may add every and failures. */
-static json_t *read_gate(struct xf_plan_reader *reader, const struct xf_yaml_node *node)
+json_t *xf_plan_gate_read(struct xf_plan_reader *reader, const struct xf_yaml_node *node)
 {
     json_t *gate = node->kind == XF_YAML_MAPPING ? node_to_json(node, 0) : NULL;
     const char *kind = gate != NULL ? xf_gate_kind(gate) : NULL;
@@ -88,7 +88,7 @@ static char *read_list(struct xf_plan_reader *reader, const struct xf_yaml_node 
     }
     json_t *gates = json_array();
     for (const struct xf_yaml_node *node = list->children; node != NULL; node = node->next) {
-        json_t *gate = read_gate(reader, node);
+        json_t *gate = xf_plan_gate_read(reader, node);
         if (gate != NULL && json_array_append_new(gates, gate) != 0) {
             xf_plan_complain(reader, node, "out of memory");
         }

@@ -140,10 +140,7 @@ static void put_surroundings(json_t *root, const struct xf_plan *plan, bool *ok)
         }
         xf_json_put(root, "windows", windows, ok);
     }
-    xf_json_put(
-        root, "finalize",
-        json_pack("{s:s}", "when", plan->finalize_when == XF_FINALIZE_AUTO ? "auto" : "manual"),
-        ok);
+    xf_plan_finalize_write(root, plan, ok);
     if (plan->drain_set) {
         xf_json_put(root, "drain", make_drain(&plan->drain, ok), ok);
     }

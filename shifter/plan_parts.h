@@ -53,6 +53,12 @@ void xf_plan_guard_default(struct xf_plan_guard *guard);
 void xf_plan_guard_read(struct xf_plan_reader *reader, const struct xf_yaml_node *node);
 void xf_plan_gates_read(struct xf_plan_reader *reader, const struct xf_yaml_node *node);
 void xf_plan_gates_write(json_t *root, const struct xf_plan *plan, bool *ok);
+/* One gate, its kind checked; a new reference, or NULL with a complaint. */
+json_t *xf_plan_gate_read(struct xf_plan_reader *reader, const struct xf_yaml_node *node);
+void xf_plan_finalize_read(struct xf_plan_reader *reader, const struct xf_yaml_node *node);
+void xf_plan_finalize_write(json_t *root, const struct xf_plan *plan, bool *ok);
+bool xf_plan_finalize_check(const struct xf_plan *plan, const struct xf_config *config,
+                            struct xf_problems *problems);
 void xf_plan_notify_read(struct xf_plan_reader *reader, const struct xf_yaml_node *node);
 void xf_plan_notify_write(json_t *root, const struct xf_plan *plan, bool *ok);
 bool xf_plan_notify_check(const struct xf_plan *plan, const struct xf_config *config,

@@ -136,32 +136,30 @@ static void write_gate(const struct xf_preset_kong *kong, const struct names *na
                  "name\n");
 }
 
-/* With a shared database finalize has its own conditions: the old cluster is stopped and nothing
- * is pending any more. */
+/* With a shared database finalize has its own conditions: the old cluster is stopped, `finish` runs
+ * once it is, and a query proves it. */
 static void write_finalize(const struct xf_preset_kong *kong, const struct names *names,
                            struct xf_text *plan)
 {
-    if (kong->topology == XF_KONG_TRADITIONAL && kong->shared) {
+    bool shared = kong->topology == XF_KONG_TRADITIONAL && kong->shared;
+    if (shared) {
         xf_text_puts(plan, "  before_finalize:                   # after safe: the old nodes are "
-                           "stopped, `finish` was run\n");
+                           "stopped\n");
         write_gate(kong, names, plan);
+    }
+    xf_text_puts(plan, "\n"
+                       "finalize:\n"
+                       "  when: manual                       # `crossfade finalize`, once it is "
+                       "safe\n");
+    if (shared) {
         xf_text_printf(
             plan,
-            "    - postgres:                      # its exit code proves nothing, this does\n"
-            "        database: %s\n"
-            "        query: \"select count(*) from public.schema_meta m, unnest(m.pending) p(name) "
-            "where not (p.name = any (coalesce(m.executed, '{}')))\"\n"
-            "        equals: \"0\"\n",
-            names->new_database);
-    }
-    xf_text_puts(plan,
-                 "  # not yet supported: during: [...]\n"
-                 "\n"
-                 "finalize: {when: manual}             # `crossfade finalize`, once it is safe\n");
-    if (kong->topology == XF_KONG_TRADITIONAL && kong->shared) {
-        xf_text_puts(plan, "# not yet supported: finalize.actions, which would run the hook "
-                           "kong-finish; until then run\n"
-                           "# `kong migrations finish` yourself between safe and finalize.\n");
+            "  actions:                           # past the point of no return\n"
+            "    - hook: kong-finish              # its exit code proves nothing, `verify` does\n"
+            "      verify: {kong: {topology: traditional, database: shared, from_version: \"%s\", "
+            "to_version: \"%s\",\n"
+            "                      new: {database: %s, schema: public}}}\n",
+            names->old_version, names->new_version, names->new_database);
     }
 }
 
@@ -270,4 +268,8 @@ void xf_preset_kong_config(const struct xf_preset_kong *kong, struct xf_text *co
     xf_text_puts(config,
                  "# webhooks: {ops: \"https://hooks.example/crossfade\"}\n"
                  "# hooks: {decommission-blue: {command: [/usr/local/bin/decommission-blue]}}\n");
+    if (kong->topology == XF_KONG_TRADITIONAL && kong->shared) {
+        xf_text_puts(config, "hooks:\n"
+                             "  kong-finish: {command: [kong, migrations, finish], timeout: 5m}\n");
+    }
 }

@@ -179,12 +179,7 @@ static json_t *build_fence(const struct xf_document *document)
     if (document == NULL) {
         return json_null();
     }
-    bool planned =
-        xf_status_in_cutover(document) && document->plan != NULL && document->plan->fence_on;
-    if (document->fence.up || planned) {
-        return json_string("up");
-    }
-    return json_null();
+    return document->fence.up ? json_string("up") : json_null();
 }
 
 static json_t *build_proxies(const struct xf_status_view *view)

@@ -83,6 +83,7 @@ void xf_tenure_destroy(struct xf_tenure *tenure)
         free(command);
     }
     xf_tenure_gates_drop(tenure);
+    xf_tenure_drift_release(tenure);
     if (tenure->write.for_command) {
         xf_message_command_release(&tenure->write.command);
     }
@@ -478,6 +479,8 @@ static void decide(struct xf_tenure *tenure)
     }
     struct xf_decision decision;
     xf_control_tick(tenure->document, &tenure->progress, &facts, &decision);
+    xf_tenure_drift_tick(tenure, decision.wants_drift);
+    xf_tenure_gates_tick(tenure, &facts);
     if (decision.document != NULL) {
         xf_tenure_judge_explain(tenure, decision.entry);
         xf_tenure_write(tenure, &decision, NULL, false);
@@ -543,6 +546,7 @@ void xf_tenure_tick(struct xf_tenure *tenure)
         watch_store(tenure);
         xf_tenure_judge_tick(tenure);
         xf_tenure_write_tick(tenure);
+        xf_tenure_action_tick(tenure);
         decide(tenure);
         checkpoint(tenure);
         look_at_store(tenure);

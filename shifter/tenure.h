@@ -29,6 +29,8 @@
 
 struct xf_tenure;
 
+enum xf_tenure_look { XF_LOOK_DRIFT, XF_LOOK_ASKED, XF_LOOKS };
+
 struct xf_tenure_calls {
     void (*publish)(void *context, const struct xf_message_state *state);
     void (*reply)(void *context, const struct xf_message_reply *reply);
@@ -44,6 +46,13 @@ struct xf_tenure_calls {
      * before finalize, else before the start. */
     void (*gates)(void *context, const char *service, const char *gates_json, const char *from,
                   const char *to, bool finalize);
+    /* Run these gates beside the former and tell xf_tenure_looked; one run for each purpose. */
+    void (*look)(void *context, const char *service, enum xf_tenure_look purpose,
+                 const char *gates_json, const char *from, const char *to);
+    /* Run an action of finalize, or only verify it, and tell xf_tenure_action_done.  One at a time
+     * a service; `action` lives until this returns. */
+    void (*action)(void *context, const char *service, const struct xf_document *document,
+                   const struct xf_plan_action *action, bool run);
     /* Another service whose route names `cluster`; NULL: none. */
     const char *(*in_use_by)(void *context, const char *service, const char *cluster);
     /* A service (this one or another) that has signalled `cluster` and is not finalized. */
@@ -76,6 +85,9 @@ void xf_tenure_signal_check(struct xf_tenure *tenure);
 void xf_tenure_delivered(struct xf_tenure *tenure, unsigned sequence);
 /* What the gates found: {passed, checks}, borrowed. */
 void xf_tenure_gates_done(struct xf_tenure *tenure, const json_t *result);
+void xf_tenure_looked(struct xf_tenure *tenure, enum xf_tenure_look purpose, const json_t *result);
+/* How the action ended; the sentence is for people. */
+void xf_tenure_action_done(struct xf_tenure *tenure, bool proven, const char *sentence);
 /* The document as stored, or NULL while it is not known; valid until the next call. */
 const struct xf_document *xf_tenure_document(const struct xf_tenure *tenure);
 bool xf_tenure_leads(const struct xf_tenure *tenure);

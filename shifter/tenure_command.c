@@ -133,8 +133,8 @@ void xf_tenure_command(struct xf_tenure *tenure, const struct xf_message_command
 }
 
 /* The plan that a `start` brings; NULL: another verb, or what is wrong was answered. */
-static bool bring_plan(struct xf_tenure *tenure, const struct xf_message_command *command,
-                       struct xf_plan **ret)
+bool xf_tenure_bring_plan(struct xf_tenure *tenure, const struct xf_message_command *command,
+                          struct xf_plan **ret)
 {
     const char *text = json_string_value(json_object_get(command->arguments, "plan"));
     const char *file = json_string_value(json_object_get(command->arguments, "file"));
@@ -151,13 +151,6 @@ static bool bring_plan(struct xf_tenure *tenure, const struct xf_message_command
         xf_problems_add(&problems, 0, 0, false, "start needs a plan or the name of a cluster");
     }
     if (*ret != NULL && xf_plan_check(*ret, tenure->options.config, &problems) != 0) {
-        xf_plan_destroy(*ret);
-        *ret = NULL;
-    }
-    if (*ret != NULL && (*ret)->before_finalize_json != NULL &&
-        (*ret)->finalize_when == XF_FINALIZE_AUTO) {
-        xf_problems_add(&problems, 0, 0, false,
-                        "gates.before_finalize with finalize.when: auto is not yet supported");
         xf_plan_destroy(*ret);
         *ret = NULL;
     }
@@ -185,7 +178,10 @@ static void run(struct xf_tenure *tenure, const struct xf_message_command *comma
     struct xf_plan *plan = NULL;
     struct xf_facts facts;
     struct xf_decision decision;
-    if (strcmp(command->verb, "start") == 0 && !bring_plan(tenure, command, &plan)) {
+    if (strcmp(command->verb, "start") == 0 && !xf_tenure_bring_plan(tenure, command, &plan)) {
+        return;
+    }
+    if (xf_tenure_asked(tenure, command)) {
         return;
     }
     if (xf_tenure_gates_wait(tenure, command, plan)) {
@@ -208,6 +204,10 @@ static void run(struct xf_tenure *tenure, const struct xf_message_command *comma
 /* The command whose gates have passed is decided as if it came now. */
 static void run_gated(struct xf_tenure *tenure)
 {
+    bool automatic = tenure->gated->request[0] == '\0';
+    if (automatic) { /* nobody waits; its id must differ from every other's */
+        xf_tenure_uuid(tenure, tenure->gated->request);
+    }
     run(tenure, tenure->gated);
     xf_tenure_gates_drop(tenure);
 }

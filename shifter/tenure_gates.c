@@ -4,33 +4,57 @@
  *     command --gates begin--> waiting --passed--> decided as any command
  *                                 '-----failed--> exit 1, state as before
  *
+ * An automatic finalize is such a command, brought by nobody (its request is empty): its failure is
+ * the hold `gate`, and it is tried again.
+ *
  * One command waits at a time; the gates themselves run elsewhere (gate_runner.h) and never hold
  * the loop.  Every other verb goes on meanwhile.
  */
+#include "shifter/kong_drift.h"
 #include "shifter/tenure_parts.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-/* The gates that `command` must pass first, or NULL. */
-static const char *gates_of(const struct xf_tenure *tenure,
-                            const struct xf_message_command *command, const struct xf_plan *plan)
+#define AUTOMATIC_MS 10000 /* between attempts of an automatic finalize */
+
+static bool is_step(const struct xf_message_command *command)
+{
+    return strcmp(command->verb, "step") == 0 || strcmp(command->verb, "promote") == 0;
+}
+
+/* The gates that `command` must pass first, or NULL; the caller frees them.  A step and a finalize
+ * are also held against the baseline of Kong's databases. */
+static char *gates_of(const struct xf_tenure *tenure, const struct xf_message_command *command,
+                      const struct xf_plan *plan)
 {
     const struct xf_document *document = tenure->document;
     if (strcmp(command->verb, "start") == 0) {
-        return plan != NULL && !xf_cutover_runs(document->state) ? plan->before_start_json : NULL;
+        bool first = plan != NULL && !xf_cutover_runs(document->state);
+        return first && plan->before_start_json != NULL ? strdup(plan->before_start_json) : NULL;
     }
     bool finalizes = strcmp(command->verb, "finalize") == 0 && document->plan != NULL &&
                      document->state == XF_CUTOVER_SAFE;
-    return finalizes ? document->plan->before_finalize_json : NULL;
+    bool steps = is_step(command) &&
+                 (document->state == XF_CUTOVER_SHIFTING || document->state == XF_CUTOVER_SOAKING);
+    const char *gates = finalizes ? document->plan->before_finalize_json : NULL;
+    if (document->baseline_json != NULL && (finalizes || steps)) {
+        return xf_kong_drift_gate(gates, document->baseline_json);
+    }
+    return gates != NULL ? strdup(gates) : NULL;
+}
+
+static void free_text(char **text)
+{
+    free(*text);
 }
 
 bool xf_tenure_gates_wait(struct xf_tenure *tenure, const struct xf_message_command *command,
                           const struct xf_plan *plan)
 {
-    const char *gates = gates_of(tenure, command, plan);
-    if (gates == NULL || (tenure->gated != NULL && tenure->gates_passed)) {
+    XF_CLEANUP(free_text) char *gates = gates_of(tenure, command, plan);
+    if (gates == NULL || (tenure->gated == command && tenure->gates_passed)) {
         return false;
     }
     if (tenure->gated != NULL && strcmp(tenure->gated->request, command->request) == 0) {
@@ -95,14 +119,59 @@ void xf_tenure_gates_done(struct xf_tenure *tenure, const json_t *result)
     if (tenure->gated == NULL) {
         return;
     }
+    xf_tenure_drift_found(tenure, result);
     if (json_is_true(json_object_get(result, "passed"))) {
         xf_tenure_note(tenure, "gates.passed", tenure->gated->verb);
+        if (tenure->gated->request[0] == '\0') {
+            tenure->automatic.failed[0] = '\0';
+            tenure->automatic.ended_ms = xf_tenure_now(tenure);
+        }
         tenure->gates_passed = true; /* decided in the next tick, before other commands */
         return;
     }
     char message[XF_SENTENCE_BYTES];
     describe_failures(result, message);
     xf_tenure_note(tenure, "gates.failed", message);
-    xf_tenure_answer(tenure, tenure->gated->request, 1, message);
+    if (tenure->gated->request[0] != '\0') {
+        xf_tenure_answer(tenure, tenure->gated->request, is_step(tenure->gated) ? 3 : 1, message);
+    } else {
+        memcpy(tenure->automatic.failed, message, sizeof(message));
+        tenure->automatic.ended_ms = xf_tenure_now(tenure);
+    }
     xf_tenure_gates_drop(tenure);
+}
+
+/* ---- finalize.when: auto ---- */
+
+void xf_tenure_gates_tick(struct xf_tenure *tenure, const struct xf_facts *facts)
+{
+    struct xf_document *document = tenure->document;
+    int64_t now = xf_tenure_now(tenure);
+    bool waits = tenure->automatic.attempts == document->attempts &&
+                 now - tenure->automatic.ended_ms < AUTOMATIC_MS;
+    if (tenure->gated != NULL || waits || !xf_control_finalize_due(document, facts) ||
+        (document->plan->before_finalize_json == NULL && document->baseline_json == NULL)) {
+        return;
+    }
+    struct xf_message_command command = {.arguments = json_object()};
+    memcpy(command.service, document->service, sizeof(document->service));
+    (void) snprintf(command.verb, sizeof(command.verb), "finalize");
+    (void) snprintf(command.actor, sizeof(command.actor), "crossfade");
+    (void) snprintf(command.reason, sizeof(command.reason), "finalize.when: auto");
+    if (tenure->automatic.attempts != document->attempts) {
+        tenure->automatic.attempts = document->attempts;
+        tenure->automatic.failed[0] = '\0';
+    }
+    (void) xf_tenure_gates_wait(tenure, &command, NULL);
+    xf_message_command_release(&command);
+}
+
+void xf_tenure_gates_facts(const struct xf_tenure *tenure, struct xf_facts *ret)
+{
+    const struct xf_document *document = tenure->document;
+    bool stands =
+        document->state == XF_CUTOVER_SAFE && tenure->automatic.attempts == document->attempts;
+    if (stands && tenure->automatic.failed[0] != '\0') {
+        ret->gate_failed = tenure->automatic.failed;
+    }
 }

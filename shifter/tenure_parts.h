@@ -88,6 +88,39 @@ struct xf_tenure {
     struct xf_message_command *gated; /* waits for its gates; NULL: none */
     bool gates_passed;
 
+    struct { /* the gates before an automatic finalize */
+        uint64_t attempts;
+        int64_t ended_ms;
+        char failed[XF_SENTENCE_BYTES];
+    } automatic;
+
+    struct { /* Kong's databases against the document's baseline */
+        bool running;
+        bool known; /* what follows is about `baseline` and `step_entry` */
+        uint64_t attempts, step_entry;
+        int64_t ended_ms;
+        char *against;  /* owned: the baseline that it was held against */
+        char *complete; /* owned: that baseline with what it lacked; NULL: it lacked nothing */
+        bool drifted, unseen;
+        char sentence[XF_SENTENCE_BYTES];
+    } drift;
+    struct {                               /* a question that gates answer: preflight, drift */
+        char request[XF_REQUEST_ID_BYTES]; /* empty: none */
+        bool preflight;
+        char *only; /* owned; NULL: all checks */
+        bool baseline;
+    } asked;
+
+    struct { /* of finalize: which run this is about, and what is known of it */
+        bool running;
+        uint64_t attempts;
+        unsigned index, runs;
+        enum xf_action_found found;
+        bool own;
+        int64_t ended_ms;
+        char sentence[XF_SENTENCE_BYTES];
+    } action;
+
     struct xf_progress progress;
     int64_t checkpoint_ms;
     uint64_t kept_members, keeping_members; /* the roster's version that the checkpoint has */
@@ -148,12 +181,33 @@ void xf_tenure_wait_for(struct xf_tenure *tenure, const struct xf_message_comman
                         int exit_code, const char *message);
 void xf_tenure_answer(struct xf_tenure *tenure, const char *request, int exit_code,
                       const char *message);
+/* The plan that a command brings; false: what is wrong was answered. */
+bool xf_tenure_bring_plan(struct xf_tenure *tenure, const struct xf_message_command *command,
+                          struct xf_plan **ret);
 void xf_tenure_commands_drop(struct xf_tenure *tenure, int exit_code, const char *why);
 
 /* tenure_gates.c.  True: `command` was answered, or waits for its gates. */
 bool xf_tenure_gates_wait(struct xf_tenure *tenure, const struct xf_message_command *command,
                           const struct xf_plan *plan);
 void xf_tenure_gates_drop(struct xf_tenure *tenure);
+/* Begins an automatic finalize that has gates. */
+void xf_tenure_gates_tick(struct xf_tenure *tenure, const struct xf_facts *facts);
+void xf_tenure_gates_facts(const struct xf_tenure *tenure, struct xf_facts *ret);
+
+/* tenure_drift.c */
+void xf_tenure_drift_tick(struct xf_tenure *tenure, bool wanted);
+void xf_tenure_drift_found(struct xf_tenure *tenure, const json_t *result);
+void xf_tenure_drift_facts(const struct xf_tenure *tenure, struct xf_facts *ret);
+void xf_tenure_drift_release(struct xf_tenure *tenure);
+
+/* tenure_asked.c.  True: `command` is `preflight` or `drift`; it was answered, or will be. */
+bool xf_tenure_asked(struct xf_tenure *tenure, const struct xf_message_command *command);
+void xf_tenure_asked_done(struct xf_tenure *tenure, const json_t *result);
+
+/* tenure_action.c */
+void xf_tenure_action_run(struct xf_tenure *tenure); /* its start stands: run the hook */
+void xf_tenure_action_tick(struct xf_tenure *tenure);
+void xf_tenure_action_facts(const struct xf_tenure *tenure, struct xf_facts *ret);
 
 /* tenure_view.c: `status`, `why`, `history`, `signal`; false: it is none of these. */
 bool xf_tenure_question(struct xf_tenure *tenure, const struct xf_message_command *command);

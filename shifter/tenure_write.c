@@ -110,6 +110,7 @@ static void adopt(struct xf_tenure *tenure)
     tenure->holds_newer = false;
     tenure->refused = false;
     json_t *entry = write->decision.entry;
+    bool run_action = write->decision.run_action;
     write->decision = (struct xf_decision){.exit_code = write->decision.exit_code};
     write->document = NULL;
     if (write->for_command) {
@@ -126,6 +127,9 @@ static void adopt(struct xf_tenure *tenure)
     clear(write);
     xf_tenure_judge_follow(tenure);
     xf_tenure_publish(tenure);
+    if (run_action) {
+        xf_tenure_action_run(tenure);
+    }
 }
 
 static void write_done(void *context, enum xf_store_result result, const char *message)

@@ -70,6 +70,7 @@ static inline struct xf_document *fixture_document(enum xf_cutover_state state, 
     }
     xf_problems_release(&problems);
     fixture_fence(document->plan);
+    document->fence.up = true;
     document->state = state;
     document->weight = weight;
     document->step = 0;

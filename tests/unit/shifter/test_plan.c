@@ -50,24 +50,24 @@ static void whom_a_plan_notifies_is_read_and_kept(void **state)
 static void the_plan_of_the_design_is_read(void **state)
 {
     (void) state;
-    struct xf_plan *plan =
-        read_plan(HEAD "from: kong-30\nsteps:\n"
-                       "  - {weight: 1%, hold: 10m}\n"
-                       "  - {weight: 5%, hold: 10m, approve: true}\n"
-                       "  - {ramp: 50%, over: 1h}\n"
-                       "  - {weight: 80%, hold: 30m, evidence: advisory}\n" LAST "guard:\n"
-                       "  errors: {worse_than: 1.2x, ignore_below: 0.05%, "
-                       "limit: 5%, then: retreat}\n"
-                       "  latency: off\n  both: hold\n  false_pause: 1%\n"
-                       "  blip: 200ms\n  statuses: [500-503, 599]\n"
-                       "  resume: {times: 2, after: 5m}\n"
-                       "  without_store: off\n"
-                       "start_at: 2026-11-22T22:00:00+01:00\n"
-                       "windows: [\"Mon-Thu 22:00-06:00 Europe/Paris\"]\n"
-                       "finalize: {when: auto}\n"
-                       "drain: {policy: paced, rate: 20/s}\n"
-                       "signal: {webhook: ops, hook: decommission-blue}\n"
-                       "deadline: 4h\non_deadline: abort\n");
+    struct xf_plan *plan = read_plan(
+        HEAD "from: kong-30\nsteps:\n"
+             "  - {weight: 1%, hold: 10m}\n"
+             "  - {weight: 5%, hold: 10m, approve: true}\n"
+             "  - {ramp: 50%, over: 1h}\n"
+             "  - {weight: 80%, hold: 30m, evidence: advisory}\n" LAST "guard:\n"
+             "  errors: {worse_than: 1.2x, ignore_below: 0.05%, "
+             "limit: 5%, then: retreat}\n"
+             "  latency: off\n  both: hold\n  false_pause: 1%\n"
+             "  blip: 200ms\n  statuses: [500-503, 599]\n"
+             "  resume: {times: 2, after: 5m}\n"
+             "  without_store: off\n"
+             "start_at: 2026-11-22T22:00:00+01:00\n"
+             "windows: [\"Mon-Thu 22:00-06:00 Europe/Paris\"]\n"
+             "finalize: {when: auto, actions: [{hook: h, verify: {postgres: {rows: 1}}}]}\n"
+             "drain: {policy: paced, rate: 20/s}\n"
+             "signal: {webhook: ops, hook: decommission-blue}\n"
+             "deadline: 4h\non_deadline: abort\n");
     assert_string_equal(plan->name, "kong-3.1");
     assert_int_equal(plan->steps_count, 5);
     assert_int_equal(plan->steps[0].weight, 100);
@@ -85,6 +85,9 @@ static void the_plan_of_the_design_is_read(void **state)
     assert_int_equal(plan->windows[0].days, 0x0f);
     assert_int_equal(plan->windows[0].from_minute, 22 * 60);
     assert_int_equal(plan->finalize_when, XF_FINALIZE_AUTO);
+    assert_int_equal(plan->actions_count, 1);
+    assert_string_equal(plan->actions[0].hook, "h");
+    assert_string_equal(plan->actions[0].verify_json, "[{\"postgres\":{\"rows\":1}}]");
     assert_true(plan->drain_set);
     assert_true(plan->drain.rate == 20.0);
     assert_true(plan->deadline_aborts);
@@ -157,7 +160,10 @@ static void a_bad_plan_is_refused_whole_with_line_and_reason(void **state)
         {HEAD "steps:\n" LAST "fence: {methods: [POST]}\n", 6, "\"services\" is missing"},
         {HEAD "steps:\n" LAST "fence: {services: [a], methods: [FLY]}\n", 6, "no method"},
         {HEAD "steps:\n" LAST "fence: {services: [a], allow_paths: [x]}\n", 6, "begins with /"},
-        {HEAD "steps:\n" LAST "finalize: {actions: [{hook: a}]}\n", 6, "not yet supported"},
+        {HEAD "steps:\n" LAST "finalize: {actions: [{verify: {kong: {}}}]}\n", 6, "needs \"hook\""},
+        {HEAD "steps:\n" LAST "finalize: {actions: [{hook: a, command: b}]}\n", 6, "unknown key"},
+        {HEAD "steps:\n" LAST "finalize: {actions: [{hook: a, verify: {b: c}}]}\n", 6,
+         "a gate is a mapping"},
         {HEAD "steps:\n" LAST "notify: ops\n", 6, "list of 1 to 16"},
         {HEAD "steps:\n" LAST "notify: [{severity: error}]\n", 6, "\"webhook\" is missing"},
         {HEAD "steps:\n" LAST "notify: [{webhook: ops, severity: loud}]\n", 6, "loud"},

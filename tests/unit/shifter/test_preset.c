@@ -78,6 +78,7 @@ static void every_kong_plan_is_accepted_with_its_gate(void **state)
         assert_int_equal(strstr(plan->before_start_json, "\"schema\"") != NULL, rows[i].databases);
         assert_int_equal(plan->fence_on, rows[i].fence);
         assert_int_equal(plan->before_finalize_json != NULL, rows[i].gate_at_the_end);
+        assert_int_equal(plan->actions_count, rows[i].gate_at_the_end ? 1 : 0);
         xf_plan_destroy(plan);
         xf_text_release(&text);
     }
