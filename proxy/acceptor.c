@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #define BATCH        64u  /* connections accepted in one turn from one socket */
+#define PATIENCE     8u   /* full batches before more is expected */
 #define EMPTY_ROUNDS 16u  /* batches taken from a queue that is about to be left */
 #define PAUSE_MS     100u /* after a descriptor could not be had */
 
@@ -23,8 +24,10 @@ struct entry {
     struct xf_acceptor *acceptor;
     int fd;
     unsigned listener;
-    bool wanted; /* its slot was added */
-    bool added;  /* it is in the loop */
+    unsigned expected; /* connections to take before the loop is asked again, at most BATCH */
+    unsigned full;     /* times in a row that so many were there */
+    bool wanted;       /* its slot was added */
+    bool added;        /* it is in the loop */
 };
 
 struct xf_acceptor {
@@ -57,6 +60,8 @@ static bool out_of_means(int error)
     return error == EMFILE || error == ENFILE || error == ENOBUFS || error == ENOMEM;
 }
 
+/* A call that finds nothing costs as much as one that does, and a socket that still has connections
+ * is reported again by the next turn.  So no more are taken than were there of late. */
 static void on_connection(evutil_socket_t fd, short what, void *arg)
 {
     struct entry *entry = arg;
@@ -64,7 +69,7 @@ static void on_connection(evutil_socket_t fd, short what, void *arg)
     struct xf_engine *engine = acceptor->engine;
     (void) what;
     xf_engine_enter(engine);
-    for (unsigned i = 0; i < BATCH; i++) {
+    for (unsigned i = 0; i < entry->expected; i++) {
         if (engine->clients_count >= engine->clients_max) {
             pause_all(acceptor, 0);
             return;
@@ -84,8 +89,14 @@ static void on_connection(evutil_socket_t fd, short what, void *arg)
             pause_all(acceptor, engine->now_ms + PAUSE_MS);
         }
         if (errno != EINTR && errno != ECONNABORTED) {
+            entry->expected = i > 0 ? i : 1;
+            entry->full = 0;
             return;
         }
+    }
+    if (++entry->full == PATIENCE) {
+        entry->expected = entry->expected < BATCH / 2 ? 2 * entry->expected : BATCH;
+        entry->full = 0;
     }
 }
 
@@ -109,6 +120,7 @@ int xf_acceptor_create(struct xf_engine *engine, const struct xf_worker_start *s
         entries[i].acceptor = acceptor;
         entries[i].fd = start->listen_fds[i];
         entries[i].listener = (unsigned) (i % acceptor->listeners);
+        entries[i].expected = 1;
         if (entries[i].fd >= 0) { /* inherited by what is accepted */
             (void) setsockopt(entries[i].fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
             /* Accepted with its first bytes, or after a second without any. */
@@ -196,6 +208,7 @@ void xf_acceptor_empty_queues(struct xf_acceptor *acceptor)
     for (unsigned i = 0; i < acceptor->slots * acceptor->listeners; i++) {
         struct entry *entry = &acceptor->entries[i];
         for (unsigned round = 0; round < EMPTY_ROUNDS && entry->added; round++) {
+            entry->expected = BATCH;
             on_connection(entry->fd, EV_READ, entry);
         }
     }

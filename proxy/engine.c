@@ -16,7 +16,7 @@
 #include <time.h>
 
 #define FILES_RESERVED  64u /* listening sockets, the loop, the channel, what is being closed */
-#define WATCH_MS        5 /* a request answered within it needs no registration of its connection */
+#define WATCH_MS        50 /* a request answered within it needs no registration of its connection */
 #define LINGER_MS       2000
 #define SCRATCH_EXTRA   8192u                /* what a head may grow by */
 #define SHARE_BYTES_MIN (4u * 1024u * 1024u) /* a worker cannot work with less */
