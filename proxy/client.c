@@ -333,6 +333,7 @@ void xf_client_accept(struct xf_engine *engine, int fd, unsigned listener,
     }
     client->engine = engine;
     client->listener = (uint16_t) listener;
+    client->service = (uint8_t) engine->listeners[listener].config->service;
     xf_list_init(&client->link);
     xf_list_init(&client->again);
     xf_deadline_init(&client->deadline);

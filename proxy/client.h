@@ -29,6 +29,7 @@ struct xf_client {
     struct xf_buffer *in;         /* read, but not parsed: a partial head, pipelined requests */
     struct xf_address address;    /* of the peer */
     uint8_t deadline_kind;
+    uint8_t service; /* the listener's */
     uint16_t listener;
     uint32_t lingered; /* bytes thrown away after a refusal */
     uint32_t seen;     /* of a partial head, already looked at by the parser */
@@ -78,7 +79,7 @@ void xf_client_close_idle(struct xf_engine *engine);
 
 static inline unsigned xf_client_service(const struct xf_client *client)
 {
-    return client->engine->listeners[client->listener].config->service;
+    return client->service;
 }
 
 #endif

@@ -273,7 +273,7 @@ static enum xf_step parse_heads(struct xf_exchange *exchange, char *bytes, size_
             return xf_exchange_failed(exchange, XF_FAILURE_MALFORMED) ? XF_STEP_MOVED
                                                                       : XF_STEP_GONE;
         }
-        if (exchange->first_byte_us == 0) {
+        if (exchange->line != NULL && exchange->first_byte_us == 0) { /* for the log alone */
             exchange->first_byte_us = xf_engine_now_us();
         }
         if (response.status == 101) {

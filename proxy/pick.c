@@ -114,9 +114,13 @@ static int pick_among_all(const struct xf_pick_servers *servers, bool backup,
 int xf_pick_server(const struct xf_pick_servers *servers, struct xf_random *random)
 {
     XF_ASSERT(servers->weight_max > 0);
+    if (servers->count == 1) { /* nothing is drawn */
+        struct xf_pick_server only = servers->look(servers->context, 0);
+        return only.usable && only.weight > 0 ? 0 : -1;
+    }
     int first = -1;
     struct xf_pick_server held = {0};
-    for (unsigned probe = 0; servers->count > 1 && probe < PROBES; probe++) {
+    for (unsigned probe = 0; probe < PROBES; probe++) {
         unsigned index = xf_random_below(random, servers->count);
         struct xf_pick_server server = servers->look(servers->context, index);
         if (!server.usable || server.backup ||
