@@ -22,6 +22,16 @@ void xf_address_from(const struct sockaddr_storage *from, struct xf_address *ret
     }
 }
 
+uint16_t xf_address_port(const struct sockaddr_storage *from)
+{
+    if (from->ss_family == AF_INET) {
+        return ntohs(((const struct sockaddr_in *) (const void *) from)->sin_port);
+    }
+    return from->ss_family == AF_INET6
+               ? ntohs(((const struct sockaddr_in6 *) (const void *) from)->sin6_port)
+               : 0;
+}
+
 static size_t put_decimal(char *out, unsigned value)
 {
     size_t at = 0;

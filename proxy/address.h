@@ -19,6 +19,8 @@ struct xf_address {
 
 void xf_address_from(const struct sockaddr_storage *from, struct xf_address *ret);
 
+uint16_t xf_address_port(const struct sockaddr_storage *from); /* 0 where there is none */
+
 #define XF_ADDRESS_TEXT_BYTES 46
 /* Writes the address without port or brackets; returns its length. */
 size_t xf_address_text(const struct xf_address *address, char out[XF_ADDRESS_TEXT_BYTES]);

@@ -4,6 +4,7 @@
 #include "proxy/client.h"
 
 #include "proxy/exchange.h"
+#include "proxy/proxy_header.h"
 #include "proxy/tls.h"
 
 #include <stdio.h>
@@ -267,8 +268,52 @@ static void read_head(struct xf_client *client)
     }
 }
 
+/* Whose address it is decides what is believed; then TLS, where the listener has it. */
+static bool greet(struct xf_client *client, const struct xf_address *address)
+{
+    struct xf_engine *engine = client->engine;
+    client->introduced = true;
+    client->address = *address;
+    client->trusted =
+        xf_address_in(&client->address, engine->config->trusted, engine->config->trusted_count);
+    if (engine->listeners[client->listener].tls &&
+        !xf_tls_open(engine->tls, client->listener, &client->conn)) {
+        xf_client_close(client);
+        return false;
+    }
+    return true;
+}
+
+/* The PROXY header, which stands before everything, TLS included.  It is looked at in the socket
+ * until it is whole, so nothing of it is kept.  True: the client goes on. */
+static bool introduce(struct xf_client *client)
+{
+    struct xf_proxy_header header;
+    char bytes[XF_PROXY_HEADER_MAX];
+    ssize_t got = xf_conn_peek(&client->conn, bytes, sizeof(bytes));
+    if (got == XF_CONN_AGAIN) {
+        return false;
+    }
+    enum xf_proxy_verdict verdict =
+        got > 0 ? xf_proxy_header_read(bytes, (size_t) got, &header) : XF_PROXY_BAD;
+    if (verdict == XF_PROXY_MORE && !client->conn.hung_up) {
+        client->conn.readable = false; /* more of it makes another edge */
+        return false;
+    }
+    if (verdict != XF_PROXY_DONE ||
+        xf_conn_receive_raw(&client->conn, bytes, header.bytes) != (ssize_t) header.bytes) {
+        xf_client_close(client); /* whoever it is, it is not spoken to */
+        return false;
+    }
+    struct xf_address peer = client->address;
+    return greet(client, header.named ? &header.client : &peer);
+}
+
 void xf_client_resume(struct xf_client *client)
 {
+    if (XF_UNLIKELY(!client->introduced) && !introduce(client)) {
+        return;
+    }
     if (client->exchange != NULL) {
         xf_exchange_pump(client->exchange);
         return;
@@ -338,19 +383,17 @@ void xf_client_accept(struct xf_engine *engine, int fd, unsigned listener,
     xf_list_init(&client->again);
     xf_deadline_init(&client->deadline);
     xf_address_from(peer, &client->address);
-    client->trusted =
-        xf_address_in(&client->address, engine->config->trusted, engine->config->trusted_count);
     xf_conn_prepare(&client->conn, engine->loop, fd, on_event, client);
     xf_list_append(&engine->clients, &client->link);
     engine->clients_count++;
     atomic_store_explicit(&engine->stats->clients, engine->clients_count, memory_order_relaxed);
     xf_count(&engine->stats->accepted, 1);
     arm(client, XF_DEADLINE_HEADER);
-    if (engine->listeners[listener].tls && !xf_tls_open(engine->tls, listener, &client->conn)) {
-        xf_client_close(client);
-        return;
+    struct xf_address address = client->address;
+    if (engine->listeners[listener].config->proxy_protocol ? introduce(client)
+                                                           : greet(client, &address)) {
+        read_head(client);
     }
-    read_head(client);
     if (!client->conn.open || client->conn.watched) {
         return;
     }

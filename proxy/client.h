@@ -27,13 +27,14 @@ struct xf_client {
     struct xf_deadline deadline;
     struct xf_exchange *exchange; /* the request that is being served */
     struct xf_buffer *in;         /* read, but not parsed: a partial head, pipelined requests */
-    struct xf_address address;    /* of the peer */
+    struct xf_address address;    /* of the peer, or as the PROXY header names it */
     uint8_t deadline_kind;
     uint8_t service; /* the listener's */
     uint16_t listener;
     uint32_t lingered; /* bytes thrown away after a refusal */
     uint32_t seen;     /* of a partial head, already looked at by the parser */
     bool trusted;      /* its X-Forwarded-* are believed */
+    bool introduced; /* no PROXY header is due any more */
     bool lingering;
     bool served; /* at least one request was answered */
 };

@@ -43,7 +43,8 @@ void xf_pool_give(struct xf_upstream *upstream)
 {
     struct xf_engine *engine = upstream->engine;
     struct xf_engine_server *server = &engine->servers[upstream->server];
-    if (server->idle_count >= XF_POOL_IDLE_MAX || engine->clusters[server->cluster].closing ||
+    if (engine->clusters[server->cluster].config->send_proxy ||
+        server->idle_count >= XF_POOL_IDLE_MAX || engine->clusters[server->cluster].closing ||
         engine->stopping) {
         xf_upstream_close(upstream);
         return;

@@ -75,11 +75,11 @@ void xf_conn_reset(struct xf_conn *conn)
     }
 }
 
-ssize_t xf_conn_receive_raw(struct xf_conn *conn, void *bytes, size_t size)
+static ssize_t take(struct xf_conn *conn, void *bytes, size_t size, int flags)
 {
     ssize_t got;
     do {
-        got = recv(xf_conn_fd(conn), bytes, size, 0);
+        got = recv(xf_conn_fd(conn), bytes, size, flags);
     } while (got < 0 && errno == EINTR);
     if (got >= 0) {
         return got;
@@ -89,6 +89,16 @@ ssize_t xf_conn_receive_raw(struct xf_conn *conn, void *bytes, size_t size)
         return XF_CONN_AGAIN;
     }
     return XF_CONN_ERROR;
+}
+
+ssize_t xf_conn_receive_raw(struct xf_conn *conn, void *bytes, size_t size)
+{
+    return take(conn, bytes, size, 0);
+}
+
+ssize_t xf_conn_peek(struct xf_conn *conn, void *bytes, size_t size)
+{
+    return take(conn, bytes, size, MSG_PEEK);
 }
 
 ssize_t xf_conn_send_raw(struct xf_conn *conn, const void *bytes, size_t size, int flags)

@@ -78,6 +78,7 @@ ssize_t xf_conn_send_last(struct xf_conn *conn, const void *bytes, size_t size);
 XF_NODISCARD bool xf_conn_flush(struct xf_conn *conn);
 /* The bytes on the wire: for tls.c, which stands between these and the functions above. */
 ssize_t xf_conn_receive_raw(struct xf_conn *conn, void *bytes, size_t size);
+ssize_t xf_conn_peek(struct xf_conn *conn, void *bytes, size_t size); /* leaves them there */
 ssize_t xf_conn_send_raw(struct xf_conn *conn, const void *bytes, size_t size, int flags);
 /* Ends our direction after what was sent. */
 void xf_conn_finish(struct xf_conn *conn);

@@ -5,6 +5,7 @@
 
 #include "proxy/exchange.h"
 #include "proxy/pool.h"
+#include "proxy/proxy_header.h"
 #include "proxy/tls.h"
 
 #include <errno.h>
@@ -58,6 +59,34 @@ static void shake(struct xf_upstream *upstream)
     tell(upstream, shaken == XF_SHAKE_DONE);
 }
 
+/* Tells the server who the client is.  A connection with such a header serves that client's
+ * request alone: the pool does not take it. */
+static bool introduce(struct xf_upstream *upstream)
+{
+    const struct xf_client *client = upstream->exchange->client;
+    struct xf_proxy_header header = {.named = true, .client = client->address};
+    struct sockaddr_storage end;
+    struct xf_address peer;
+    socklen_t length = sizeof(end);
+    char bytes[XF_PROXY_HEADER_WRITTEN];
+    if (getpeername(xf_conn_fd(&client->conn), (struct sockaddr *) &end, &length) == 0) {
+        xf_address_from(&end, &peer);
+        bool itself = peer.length == client->address.length &&
+                      memcmp(peer.bytes, client->address.bytes, peer.length) == 0;
+        header.client_port = itself ? xf_address_port(&end) : 0; /* else a balancer's */
+    }
+    length = sizeof(end);
+    if (getsockname(xf_conn_fd(&client->conn), (struct sockaddr *) &end, &length) == 0) {
+        xf_address_from(&end, &header.server);
+        header.server_port = xf_address_port(&end);
+    }
+    if (header.server.length != header.client.length) { /* a balancer spoke for the other family */
+        header.server = (struct xf_address){.length = header.client.length};
+    }
+    size_t written = xf_proxy_header_write(&header, bytes);
+    return xf_conn_send_raw(&upstream->conn, bytes, written, MSG_MORE) == (ssize_t) written;
+}
+
 static void established(struct xf_upstream *upstream)
 {
     struct xf_engine *engine = upstream->engine;
@@ -68,6 +97,7 @@ static void established(struct xf_upstream *upstream)
     bool failed =
         getsockopt(xf_conn_fd(&upstream->conn), SOL_SOCKET, SO_ERROR, &error, &size) != 0 ||
         error != 0;
+    failed = failed || (cluster->send_proxy && !introduce(upstream));
     if (failed || !cluster->tls.enabled) {
         tell(upstream, !failed);
     } else if (xf_tls_open_server(engine->tls, cluster, upstream->server, &upstream->conn)) {
