@@ -1,7 +1,9 @@
 """The PROXY protocol: from a balancer in front, and towards the servers."""
 
 import socket
+import ssl
 import struct
+import subprocess
 import threading
 import time
 
@@ -131,6 +133,26 @@ def test_who_sends_no_good_header_is_not_served(made, server):
         assert say(made.balanced, *pieces) == b"", pieces
     assert say(made.port, version2("1.2.3.4") + GET).startswith(b"HTTP/1.1 400")  # not expected there
     assert all(b"1.2.3.4" not in head for head in server.seen[before:])
+
+
+def test_the_header_stands_before_tls(made, server):
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
+                    "-subj", "/CN=localhost", "-keyout", made.folder / "k", "-out", made.folder / "c"],
+                   check=True, capture_output=True)
+    made.config["listeners"][1]["tls"] = {"certificate": str(made.folder / "c"), "key": str(made.folder / "k")}
+    made.write_config()
+    made.reload()
+    net.wait_until(lambda: made.log.count("event=edition.serving") == 2, 10, "the reload")
+    rules = ssl.create_default_context()
+    rules.check_hostname, rules.verify_mode = False, ssl.CERT_NONE
+    before = len(server.seen)
+    with socket.create_connection(("127.0.0.1", made.balanced), timeout=10) as client:
+        client.sendall(version2("192.0.2.10"))
+        with rules.wrap_socket(client) as wrapped:
+            wrapped.sendall(GET)
+            assert wrapped.recv(1000).startswith(b"HTTP/1.1 200")
+    assert field(server.seen[before], b"X-Real-IP") == "192.0.2.10"
+    assert field(server.seen[before], b"X-Forwarded-Proto") == "https"
 
 
 def test_the_servers_are_told_the_client(crossfade, server):
