@@ -34,7 +34,7 @@ struct xf_client {
     uint32_t lingered; /* bytes thrown away after a refusal */
     uint32_t seen;     /* of a partial head, already looked at by the parser */
     bool trusted;      /* its X-Forwarded-* are believed */
-    bool introduced; /* no PROXY header is due any more */
+    bool introduced;   /* no PROXY header is due any more */
     bool lingering;
     bool served; /* at least one request was answered */
 };

@@ -158,7 +158,7 @@ struct xf_message_progress {
     int64_t step_elapsed_ms, step_remaining_ms; /* -1: no step runs */
     uint64_t tunnels; /* on the cluster that is being emptied, over the fleet: paced draining */
     uint64_t ordered_tunnels; /* likewise on the one that is drained by hand */
-    unsigned proxies; /* of the roster; 0: not said */
+    unsigned proxies;         /* of the roster; 0: not said */
 };
 struct xf_message_state {
     char service[XF_NAME_BYTES];

@@ -76,10 +76,11 @@ void bench_publish(struct bench *bench, const struct xf_document *document, uint
                    const char *write_id)
 {
     char *text = xf_document_write(document);
-    struct xf_message_state state = {.version = {1, generation, 0},
-                                     .document = text,
-                                     .progress = {.step_elapsed_ms = 1000, .step_remaining_ms = 2000, .proxies = 1},
-                                     .store_time_ms = xf_clock_wall_ms(xf_clock_system())};
+    struct xf_message_state state = {
+        .version = {1, generation, 0},
+        .document = text,
+        .progress = {.step_elapsed_ms = 1000, .step_remaining_ms = 2000, .proxies = 1},
+        .store_time_ms = xf_clock_wall_ms(xf_clock_system())};
     (void) snprintf(state.service, sizeof(state.service), "%s", document->service);
     (void) snprintf(state.write_id, sizeof(state.write_id), "%s", write_id);
     (void) snprintf(state.leader.id, sizeof(state.leader.id), "%s", LEADER_ID);
