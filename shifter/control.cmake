@@ -33,6 +33,7 @@ target_sources(xf_shifter PRIVATE
     tenure_blame.c
     tenure_command.c
     tenure_drift.c
+    tenure_during.c
     tenure_gates.c
     tenure_judge.c
     tenure_signal.c

@@ -74,6 +74,8 @@ struct xf_facts {
     unsigned standing;                                       /* bits 1 << enum xf_judge_rule */
     struct xf_judge_verdict verdicts[XF_JUDGE_EVIDENCE + 1]; /* of those that stand */
     struct xf_judge_evidence evidence;
+    enum { XF_GATE_PASSED, XF_GATE_UNKNOWN, XF_GATE_FAILED } gate; /* those of gates.during */
+    char gate_sentence[XF_SENTENCE_BYTES];
     uint64_t tau_us;   /* blue's p99 now; 0: too few responses */
     unsigned accepted; /* the largest sequence of the signal that every receiver accepted */
     /* Drift, where the document has a baseline. */

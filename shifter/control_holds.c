@@ -99,13 +99,18 @@ static void want_approval(const struct xf_document *document, const struct xf_pr
                     document->step + 1);
 }
 
-static void want_gate(const struct xf_facts *facts, struct wanted *ret)
+/* Those before an automatic finalize; and, while it climbs, those of gates.during: before each has
+ * answered a hold that stands stays, and no step's end is passed. */
+static void want_gate(const struct xf_document *document, const struct xf_progress *progress,
+                      const struct xf_facts *facts, struct wanted *ret)
 {
-    ret->on = facts->gate_failed != NULL;
+    bool climbs = document->state != XF_CUTOVER_SAFE;
+    bool unknown = facts->gate == XF_GATE_UNKNOWN &&
+                   (document->holds[XF_HOLD_GATE].on || xf_schedule_time_over(document, progress));
     ret->lifted_by = "the gate's passing";
-    if (ret->on) {
-        (void) snprintf(ret->sentence, sizeof(ret->sentence), "%s", facts->gate_failed);
-    }
+    ret->on = facts->gate_failed != NULL || (climbs && (facts->gate == XF_GATE_FAILED || unknown));
+    (void) snprintf(ret->sentence, sizeof(ret->sentence), "%s",
+                    facts->gate_failed != NULL ? facts->gate_failed : facts->gate_sentence);
 }
 
 /* A sentence with moving numbers is renewed only when the hold comes. */
@@ -144,7 +149,7 @@ bool xf_control_sync_holds(const struct xf_document *document, const struct xf_p
         want_rule(document, facts, XF_JUDGE_ROUTER, &wanted[XF_HOLD_ROUTER]);
         want_approval(document, progress, &wanted[XF_HOLD_APPROVAL]);
     }
-    want_gate(facts, &wanted[XF_HOLD_GATE]);
+    want_gate(document, progress, facts, &wanted[XF_HOLD_GATE]);
     bool differs = false;
     for (size_t i = 0; i < XF_COUNT(synced); i++) {
         differs = differs || wanted[synced[i]].on != document->holds[synced[i]].on;

@@ -25,8 +25,9 @@
 #include <sys/prctl.h>
 #include <unistd.h>
 
-#define TICK_US  50000
-#define GATES_MS 300000 /* all gates of one command together */
+#define TICK_US   50000
+#define GATES_MS  300000 /* all gates of one command together */
+#define DURING_MS 30000  /* one gate during a cutover */
 
 struct delivery { /* of one service's signal */
     struct controller *controller;
@@ -52,6 +53,15 @@ struct acting { /* on one service's finalize action */
     struct xf_action *action;
 };
 
+struct asking { /* one gate of one service's cutover, asked during it */
+    struct controller *controller;
+    struct xf_tenure *tenure;
+    struct xf_gate_runner *runner;
+    unsigned index;
+    uint64_t attempt;
+    struct asking *next;
+};
+
 struct hearers { /* of one service's news: the plan is gone when a cutover is over */
     struct xf_plan_notify targets[XF_PLAN_NOTIFY_MAX];
     unsigned count;
@@ -75,6 +85,7 @@ struct controller {
     struct acting actings[XF_SERVICES_MAX];
     struct looking lookings[XF_SERVICES_MAX][XF_LOOKS];
     struct hearers hearers[XF_SERVICES_MAX];
+    struct asking *askings; /* gates of gates.during that run now */
     unsigned tenures_count;
     struct xf_log_limit odd_messages;
 };
@@ -333,6 +344,53 @@ static void gates_ended(void *context, const json_t *result)
     xf_gate_runner_destroy(gating->runner);
     gating->runner = NULL;
     xf_tenure_gates_done(gating->tenure, result);
+}
+
+static void free_asking(struct asking *asking)
+{
+    struct asking **link = &asking->controller->askings;
+    while (*link != asking) {
+        link = &(*link)->next;
+    }
+    *link = asking->next;
+    xf_gate_runner_destroy(asking->runner);
+    free(asking);
+}
+
+static void asking_ended(void *context, const json_t *result)
+{
+    struct asking *asking = context;
+    xf_tenure_during_done(asking->tenure, asking->index, asking->attempt, result);
+    free_asking(asking);
+}
+
+/* Without an answer the gate knows nothing, and holds. */
+static void ask_gate(void *context, const char *service, unsigned index, uint64_t attempt,
+                     const char *gates_json, const char *from, const char *to)
+{
+    struct controller *controller = context;
+    struct xf_gate_context gate_context = {
+        .config = controller->config, .from = from, .to = to, .phase = XF_GATE_DURING};
+    struct xf_error err;
+    struct xf_tenure *tenure = tenure_of(controller, service);
+    struct asking *asking = calloc(1, sizeof(*asking));
+    XF_ASSERT(tenure != NULL);
+    if (asking == NULL) {
+        xf_tenure_during_done(tenure, index, attempt, NULL);
+        return;
+    }
+    *asking = (struct asking){.controller = controller,
+                              .tenure = tenure,
+                              .index = index,
+                              .attempt = attempt,
+                              .next = controller->askings};
+    controller->askings = asking;
+    if (xf_gate_runner_start(controller->loop, gates_json, &gate_context, DURING_MS, asking_ended,
+                             asking, &asking->runner, &err) != 0) {
+        xf_log(XF_LOG_WARNING, "gate.not_run", "service=%s reason=\"%s\"", service, err.message);
+        xf_tenure_during_done(tenure, index, attempt, NULL);
+        free_asking(asking);
+    }
 }
 
 static void run_gates(void *context, const char *service, const char *gates_json, const char *from,
@@ -601,6 +659,7 @@ static int make_tenures(struct controller *controller, struct xf_error *err)
                                     .gates = run_gates,
                                     .look = look,
                                     .action = run_action,
+                                    .during = ask_gate,
                                     .in_use_by = in_use_by,
                                     .signalled_by = signalled_by,
                                     .context = controller};
@@ -678,6 +737,9 @@ static void release(struct controller *controller)
         }
         xf_action_destroy(controller->actings[i].action);
         controller->actings[i].action = NULL;
+    }
+    while (controller->askings != NULL) {
+        free_asking(controller->askings);
     }
     if (controller->store != NULL) {
         xf_store_close(controller->store);

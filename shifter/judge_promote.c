@@ -35,22 +35,6 @@ void xf_promote_init(struct xf_promote *promote, const struct xf_promote_options
     }
 }
 
-void xf_promote_renew(struct xf_promote *promote, int64_t begun_us)
-{
-    double value = xf_promote_value(promote);
-    double scale = value > RENEWED ? RENEWED / value : 1;
-    for (unsigned k = 0; k < XF_PROMOTE_RATIOS; k++) {
-        promote->ratio[k] *= scale;
-    }
-    for (unsigned k = 0; k < XF_PROMOTE_SHARES; k++) {
-        promote->share[k] *= scale;
-    }
-    promote->begun_us = begun_us;
-    promote->blocks = 0;
-    promote->green = 0;
-    promote->green_bad = 0;
-}
-
 void xf_promote_block(struct xf_promote *promote, const struct xf_block *block)
 {
     double factor[XF_PROMOTE_RATIOS];
@@ -122,6 +106,22 @@ static double share_mean(const struct xf_promote *promote, double clean)
                     XF_DETECTOR_VALUE_MAX);
     }
     return sum / XF_PROMOTE_SHARES;
+}
+
+void xf_promote_renew(struct xf_promote *promote, int64_t begun_us)
+{
+    double ratio = ratio_mean(promote);
+    double share = share_mean(promote, 0);
+    for (unsigned k = 0; k < XF_PROMOTE_RATIOS && ratio > 2 * RENEWED; k++) {
+        promote->ratio[k] *= 2 * RENEWED / ratio;
+    }
+    for (unsigned k = 0; k < XF_PROMOTE_SHARES && share > 2 * RENEWED; k++) {
+        promote->share[k] *= 2 * RENEWED / share;
+    }
+    promote->begun_us = begun_us;
+    promote->blocks = 0;
+    promote->green = 0;
+    promote->green_bad = 0;
 }
 
 double xf_promote_value(const struct xf_promote *promote)

@@ -16,6 +16,9 @@
 #define GATES_MAX 64u
 #define DEPTH_MAX 16u
 
+#define EVERY_MS_MIN 1000
+#define FAILURES_MAX 100u
+
 static json_t *scalar_to_json(const struct xf_yaml_node *node)
 {
     const char *text = node->scalar;
@@ -55,8 +58,27 @@ static json_t *node_to_json(const struct xf_yaml_node *node, unsigned depth)
     return value;
 }
 
+/* `every` and `failures` of a gate that is asked during a cutover, beside its kind or in it. */
+static void check_timing(struct xf_plan_reader *reader, const struct xf_yaml_node *mapping)
+{
+    if (mapping == NULL || mapping->kind != XF_YAML_MAPPING) {
+        return;
+    }
+    const struct xf_yaml_node *failures = xf_yaml_get(mapping, "failures");
+    int64_t every_ms = 0;
+    uint64_t count = 0;
+    xf_plan_duration(reader, xf_yaml_get(mapping, "every"), EVERY_MS_MIN, &every_ms);
+    if (failures != NULL &&
+        (failures->kind != XF_YAML_SCALAR ||
+         !xf_parse_uint(failures->scalar, FAILURES_MAX, &count) || count == 0)) {
+        xf_plan_complain(reader, failures, "\"failures\" must be a number from 1 to %u",
+                         FAILURES_MAX);
+    }
+}
+
 /* One gate: a mapping whose first key is its kind; `during` may add every and failures. */
-json_t *xf_plan_gate_read(struct xf_plan_reader *reader, const struct xf_yaml_node *node)
+static json_t *read_gate(struct xf_plan_reader *reader, const struct xf_yaml_node *node,
+                         bool during)
 {
     json_t *gate = node->kind == XF_YAML_MAPPING ? node_to_json(node, 0) : NULL;
     const char *kind = gate != NULL ? xf_gate_kind(gate) : NULL;
@@ -69,15 +91,26 @@ json_t *xf_plan_gate_read(struct xf_plan_reader *reader, const struct xf_yaml_no
         return NULL;
     }
     for (const struct xf_yaml_node *child = node->children; child != NULL; child = child->next) {
-        if (strcmp(child->key, kind) != 0) {
+        bool timed =
+            during && (strcmp(child->key, "every") == 0 || strcmp(child->key, "failures") == 0);
+        if (strcmp(child->key, kind) != 0 && !timed) {
             xf_plan_complain(reader, child, "unknown key \"%s\" beside gate \"%s\"", child->key,
                              kind);
         }
     }
+    if (during) {
+        check_timing(reader, node);
+        check_timing(reader, xf_yaml_get(node, kind));
+    }
     return gate;
 }
 
-static char *read_list(struct xf_plan_reader *reader, const struct xf_yaml_node *list)
+json_t *xf_plan_gate_read(struct xf_plan_reader *reader, const struct xf_yaml_node *node)
+{
+    return read_gate(reader, node, false);
+}
+
+static char *read_list(struct xf_plan_reader *reader, const struct xf_yaml_node *list, bool during)
 {
     if (list == NULL) {
         return NULL;
@@ -88,7 +121,7 @@ static char *read_list(struct xf_plan_reader *reader, const struct xf_yaml_node 
     }
     json_t *gates = json_array();
     for (const struct xf_yaml_node *node = list->children; node != NULL; node = node->next) {
-        json_t *gate = xf_plan_gate_read(reader, node);
+        json_t *gate = read_gate(reader, node, during);
         if (gate != NULL && json_array_append_new(gates, gate) != 0) {
             xf_plan_complain(reader, node, "out of memory");
         }
@@ -107,12 +140,10 @@ void xf_plan_gates_read(struct xf_plan_reader *reader, const struct xf_yaml_node
     if (node == NULL || !xf_plan_keys(reader, node, "gates", keys, XF_COUNT(keys))) {
         return;
     }
-    const struct xf_yaml_node *during = xf_yaml_get(node, "during");
-    if (during != NULL && during->children != NULL) {
-        xf_plan_complain(reader, during, "gates.during is not yet supported");
-    }
-    reader->plan->before_start_json = read_list(reader, xf_yaml_get(node, "before_start"));
-    reader->plan->before_finalize_json = read_list(reader, xf_yaml_get(node, "before_finalize"));
+    reader->plan->before_start_json = read_list(reader, xf_yaml_get(node, "before_start"), false);
+    reader->plan->during_json = read_list(reader, xf_yaml_get(node, "during"), true);
+    reader->plan->before_finalize_json =
+        read_list(reader, xf_yaml_get(node, "before_finalize"), false);
 }
 
 void xf_plan_gates_write(json_t *root, const struct xf_plan *plan, bool *ok)

@@ -94,6 +94,7 @@ void xf_tenure_destroy(struct xf_tenure *tenure)
     free(tenure->document_text);
     free(tenure->judge_text);
     xf_tenure_blame_drop(tenure);
+    xf_tenure_during_drop(tenure);
     tenure->magic = 0;
     free(tenure);
 }
@@ -149,6 +150,7 @@ void xf_tenure_load_again(struct xf_tenure *tenure)
     tenure->retry_ms = xf_tenure_now(tenure);
     /* What was counted belongs to the state that is loaded; the progress says what is kept. */
     tenure->progress = (struct xf_progress){0};
+    xf_tenure_during_drop(tenure);
     tenure->judging = false;
     tenure->holds_newer = false;
     tenure->kept_members = UINT64_MAX;
@@ -545,6 +547,7 @@ void xf_tenure_tick(struct xf_tenure *tenure)
     if (tenure->phase == XF_TENURE_LEADING && xf_lease_leads(tenure->lease)) {
         watch_store(tenure);
         xf_tenure_judge_tick(tenure);
+        xf_tenure_during_tick(tenure);
         xf_tenure_write_tick(tenure);
         xf_tenure_action_tick(tenure);
         decide(tenure);

@@ -53,6 +53,10 @@ struct xf_tenure_calls {
      * a service; `action` lives until this returns. */
     void (*action)(void *context, const char *service, const struct xf_document *document,
                    const struct xf_plan_action *action, bool run);
+    /* Run this one gate (as a list) and tell xf_tenure_during_done with these numbers; never while
+     * the same one still runs.  NULL: no gate is asked during a cutover. */
+    void (*during)(void *context, const char *service, unsigned index, uint64_t attempt,
+                   const char *gates_json, const char *from, const char *to);
     /* Another service whose route names `cluster`; NULL: none. */
     const char *(*in_use_by)(void *context, const char *service, const char *cluster);
     /* A service (this one or another) that has signalled `cluster` and is not finalized. */
@@ -88,6 +92,8 @@ void xf_tenure_gates_done(struct xf_tenure *tenure, const json_t *result);
 void xf_tenure_looked(struct xf_tenure *tenure, enum xf_tenure_look purpose, const json_t *result);
 /* How the action ended; the sentence is for people. */
 void xf_tenure_action_done(struct xf_tenure *tenure, bool proven, const char *sentence);
+void xf_tenure_during_done(struct xf_tenure *tenure, unsigned index, uint64_t attempt,
+                           const json_t *result);
 /* The document as stored, or NULL while it is not known; valid until the next call. */
 const struct xf_document *xf_tenure_document(const struct xf_tenure *tenure);
 bool xf_tenure_leads(const struct xf_tenure *tenure);

@@ -48,6 +48,8 @@ struct xf_waiter {
     int64_t since_ms;
 };
 
+struct xf_tenure_during; /* tenure_during.c */
+
 struct xf_tenure_blame {
     char proxy[XF_UUID_TEXT_BYTES];
     json_t *told; /* owned; judge_tally.h */
@@ -85,6 +87,7 @@ struct xf_tenure {
     struct xf_waiter waiters[XF_WAITERS_MAX];
     unsigned waiters_count;
 
+    struct xf_tenure_during *during;  /* owned; gates that are asked again and again; NULL: none */
     struct xf_message_command *gated; /* waits for its gates; NULL: none */
     bool gates_passed;
 
@@ -228,6 +231,11 @@ void xf_tenure_blame_take(struct xf_tenure *tenure, const struct xf_message_samp
 void xf_tenure_blame_drop(struct xf_tenure *tenure);
 /* xf_tally_explain over the fleet, for what the last verdict was about; NULL: nothing. */
 json_t *xf_tenure_blame(const struct xf_tenure *tenure);
+
+/* tenure_during.c */
+void xf_tenure_during_tick(struct xf_tenure *tenure);
+void xf_tenure_during_facts(const struct xf_tenure *tenure, struct xf_facts *ret);
+void xf_tenure_during_drop(struct xf_tenure *tenure);
 
 /* tenure_signal.c */
 void xf_tenure_signal_tick(struct xf_tenure *tenure);

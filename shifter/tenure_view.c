@@ -74,6 +74,7 @@ void xf_tenure_facts(struct xf_tenure *tenure, const struct xf_plan *start, stru
     xf_tenure_action_facts(tenure, ret);
     xf_tenure_drift_facts(tenure, ret);
     xf_tenure_gates_facts(tenure, ret);
+    xf_tenure_during_facts(tenure, ret);
 }
 
 /* ---- the view ---- */

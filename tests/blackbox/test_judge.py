@@ -6,11 +6,13 @@ import time
 
 import pytest
 
-from harness import net
+from harness import net, processes
 from harness.load import Load
+from test_fleet import fleet  # noqa: F401  two hosts on one Redis
 
 pytestmark = [pytest.mark.slow, pytest.mark.release_only]
 
+MANY = [f"/p{letter}" for letter in "abcdefghijklmnopqrst"]
 PATHS = ["/alpha", "/beta", "/gamma", "/delta", "/epsilon", "/zeta"]
 HOUR = [{"weight": "10%", "hold": "1h"}, {"weight": "100%", "hold": "1s"}]
 
@@ -161,3 +163,29 @@ def test_why_names_the_one_that_is_bad(world, what):
     entries = made.cli("history", "-o", "json", check=0).json["entries"]
     blamed = [each["verdict"]["blame"] for each in entries if each.get("verdict")]
     assert blamed and blamed[0]["bad"] > 0
+
+
+def test_a_verdict_survives_the_death_of_its_leader_half_way(fleet):  # noqa: F811
+    (one, two), _, _, v2 = fleet
+    begin(one)
+    with Load(one.port, rate=150, connections=8, path=MANY), \
+            Load(two.port, rate=150, connections=8, path=MANY, prefix="two"):
+        net.wait_until(lambda: v2.log_entries(), 10, "a response of green")
+        net.wait_until(lambda: status_of(one)["leader"] is not None, 10, "a leader")
+        leader = one if "leader.led" in one.log else two
+        other = two if leader is one else one
+        epoch = status_of(other)["leader"]["epoch"]
+        seen_bad = len(v2.log_entries())
+        v2.break_path(random.choice(MANY))  # one in twenty: a verdict takes some seconds
+        net.wait_until(lambda: sum(e[3] == 500 for e in v2.log_entries()[seen_bad:]) >= 2, 10, "two failures")
+        processes.kill_quietly(leader.child("shifter").pid)
+        began = time.monotonic()
+        status = other.wait_status(lambda s: s["weight"]["actual"] == 0, 15, "weight 0")
+        took = time.monotonic() - began
+    failures = sum(each[3] == 500 for each in v2.log_entries())
+    assert status["verdict"]["rule"] == "errors" and "errors" in reasons(status), status
+    assert status["leader"]["epoch"] > epoch
+    assert took <= 10, took
+    assert failures <= 45, failures  # a judge that began anew would need as many again
+    assert "attempt" not in status["verdict"]["sentence"]  # it is still the first
+    assert other.cli("history", "--verify").code == 0

@@ -51,6 +51,7 @@ struct sim_options {
     bool store_loss;           /* the store is restored from an older save */
     bool operators;            /* random verbs */
     bool green_fails;          /* from a random moment on, for a while */
+    unsigned both_fail;        /* per mille of all responses, on either side alike */
     const char *plan;          /* NULL: the usual one */
     const char *const *script; /* "30000 ann abort {}" lines, in the order of time; NULL: none */
     bool trace;                /* print what happens */

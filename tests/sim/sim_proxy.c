@@ -153,6 +153,28 @@ static void fill_cluster(const struct sim *sim, const struct sim_proxy *proxy, c
     }
 }
 
+/* How many of `count` fail, each with `both_fail` per mille: the same whoever asks. */
+static uint64_t draw_failing(const struct sim *sim, const struct sim_proxy *proxy, uint64_t cell,
+                             unsigned role, uint64_t count)
+{
+    double p = sim->options.both_fail / 1000.0;
+    uint64_t bits = (sim->options.seed * 0x9e3779b97f4a7c15u) ^ (cell * 0xbf58476d1ce4e5b9u) ^
+                    ((proxy->number * 2u + role + 1u) * 0x94d049bb133111ebu);
+    bits = (bits ^ (bits >> 30)) * 0xbf58476d1ce4e5b9u;
+    bits = (bits ^ (bits >> 27)) * 0x94d049bb133111ebu;
+    double u = (double) ((bits ^ (bits >> 31)) >> 11) / 9007199254740992.0;
+    double term = 1;
+    for (uint64_t i = 0; i < count; i++) {
+        term *= 1 - p;
+    }
+    uint64_t failing = 0;
+    for (; u > term && failing < count; failing++) {
+        u -= term;
+        term *= (double) (count - failing) / (double) (failing + 1) * p / (1 - p);
+    }
+    return failing;
+}
+
 /* Second by second: as many responses of green as its weight, none or half of them bad. */
 static void fill_samples(const struct sim *sim, const struct sim_proxy *proxy,
                          struct xf_message_samples *ret)
@@ -174,6 +196,10 @@ static void fill_samples(const struct sim *sim, const struct sim_proxy *proxy,
         counts->done[0] = 100 - counts->done[1];
         memcpy(counts->sent, counts->done, sizeof(counts->sent));
         counts->bad[1] = sim->green_bad ? (counts->done[1] + 1) / 2 : 0;
+        if (sim->options.both_fail > 0) {
+            counts->bad[0] = draw_failing(sim, proxy, cell->number, 0, counts->done[0]);
+            counts->bad[1] = draw_failing(sim, proxy, cell->number, 1, counts->done[1]);
+        }
         counts->done[1] = counts->done[1] < counts->bad[1] ? counts->bad[1] : counts->done[1];
     }
 }

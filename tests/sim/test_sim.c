@@ -207,6 +207,36 @@ static unsigned run_scenarios(bool trace)
     return failed;
 }
 
+/* ---- a healthy hour: 1 % errors on both sides are no reason to stop ---- */
+
+static unsigned run_healthy(uint64_t first, uint64_t count)
+{
+    static const char plan[] =
+        "{\"name\": \"healthy\", \"service\": \"web\", \"to\": \"v2\", \"steps\": ["
+        "{\"weight\": \"1%\", \"hold\": \"8m\"}, {\"weight\": \"5%\", \"hold\": \"8m\"}, "
+        "{\"weight\": \"10%\", \"hold\": \"8m\"}, {\"weight\": \"25%\", \"hold\": \"8m\"}, "
+        "{\"weight\": \"50%\", \"hold\": \"8m\"}, {\"weight\": \"80%\", \"hold\": \"8m\"}, "
+        "{\"weight\": \"100%\", \"hold\": \"8m\"}]}";
+    static const char *const script[] = {"5000 ann start", NULL};
+    unsigned failed = 0;
+    struct sums sums = {0};
+    for (uint64_t seed = first; seed < first + count; seed++) {
+        struct sim_options options = {
+            .seed = seed, .length_ms = 3600000, .both_fail = 10, .plan = plan, .script = script};
+        unsigned safes = sums.safes;
+        char breach[512];
+        bool good = run_seed(&options, &sums, breach);
+        if (!good || sums.retreats > 0 || sums.safes == safes) {
+            printf("healthy hour, seed %llu: %s\n", (unsigned long long) seed,
+                   good ? "paused, or not safe within the hour" : breach);
+            failed++;
+        }
+    }
+    printf("%u healthy hours: %u safe, %u retreats; %u failed\n", sums.seeds, sums.safes,
+           sums.retreats, failed);
+    return failed;
+}
+
 /* ---- mutants: a broken rule must be seen ---- */
 
 static const char *const mutant_names[SIM_MUTANTS] = {
@@ -278,6 +308,9 @@ int main(int argc, char **argv)
     if (argc == 4 && strcmp(argv[1], "--seeds") == 0) {
         return run_seeds(strtoull(argv[2], NULL, 10), strtoull(argv[3], NULL, 10)) != 0;
     }
+    if (argc == 4 && strcmp(argv[1], "--healthy") == 0) {
+        return run_healthy(strtoull(argv[2], NULL, 10), strtoull(argv[3], NULL, 10)) != 0;
+    }
     if (argc == 2 && strcmp(argv[1], "--scenarios") == 0) {
         return run_scenarios(true) != 0;
     }
@@ -289,7 +322,7 @@ int main(int argc, char **argv)
         return mutant == 0 || mutant >= SIM_MUTANTS ||
                run_mutants((enum sim_mutant) mutant, (enum sim_mutant)(mutant + 1)) != 0;
     }
-    unsigned failed =
-        run_seeds(1, 200) + run_scenarios(false) + run_mutants(SIM_NO_FENCE, SIM_MUTANTS);
+    unsigned failed = run_seeds(1, 200) + run_scenarios(false) + run_healthy(1, 2) +
+                      run_mutants(SIM_NO_FENCE, SIM_MUTANTS);
     return failed != 0;
 }

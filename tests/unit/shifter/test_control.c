@@ -113,6 +113,29 @@ static void time_counts_only_while_in_force_and_not_held(void **state)
     assert_int_equal(bench->document->weight, 5000);
 }
 
+static void a_gate_holds_while_it_fails_and_a_step_waits_for_its_first_answer(void **state)
+{
+    struct bench *bench = *state;
+    start_and_reach(bench, SHORT, 1000);
+    bench->facts.gate = XF_GATE_UNKNOWN;
+    bench_run(bench, 5000);
+    assert_false(bench_held(bench, XF_HOLD_GATE));
+    bench_run(bench, 20000);
+    assert_true(bench_held(bench, XF_HOLD_GATE));
+    assert_int_equal(bench->document->weight, 1000);
+    bench->facts.gate = XF_GATE_PASSED;
+    bench_run(bench, 1000);
+    assert_false(bench_held(bench, XF_HOLD_GATE));
+    assert_int_equal(bench->document->weight, 5000);
+    bench->facts.gate = XF_GATE_FAILED;
+    bench_run(bench, 20000);
+    assert_true(bench_held(bench, XF_HOLD_GATE));
+    bench->facts.gate = XF_GATE_UNKNOWN; /* a new leader has not asked yet */
+    bench_run(bench, 20000);
+    assert_true(bench_held(bench, XF_HOLD_GATE));
+    assert_int_equal(bench->document->weight, 5000);
+}
+
 static void a_frozen_leader_counts_no_more_than_it_saw(void **state)
 {
     struct bench *bench = *state;
@@ -982,6 +1005,7 @@ int main(void)
         CASE(a_healthy_cutover_climbs_soaks_drains_and_is_safe),
         CASE(a_step_holds_its_time_and_no_less),
         CASE(time_counts_only_while_in_force_and_not_held),
+        CASE(a_gate_holds_while_it_fails_and_a_step_waits_for_its_first_answer),
         CASE(a_frozen_leader_counts_no_more_than_it_saw),
         CASE(a_clock_that_jumps_shortens_no_step),
         CASE(a_new_leader_goes_on_from_the_checkpoint),
