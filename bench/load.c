@@ -4,8 +4,10 @@
  *     load backend PORT                  serves GET /N with N bytes; reads a POST's body
  *     load relay PORT TO                 copies bytes, one upstream connection per client
  *     load client PORT PATH KIND CONNECTIONS SECONDS
- *                                        closed loop; KIND: get, browser, post or new
+ *                                        closed loop; KIND: get, browser, post or new;
+ *                                        tls, tls-full or tls-resumed over TLS 1.3
  *     load idle PORT CONNECTIONS         one request each, then holds them until stdin ends
+ *     load tls-idle PORT CONNECTIONS     the same over TLS
  *
  * One thread, epoll, edge-triggered.  The client learns the length of an answer on each
  * connection's first one and expects every later one to be as long, so that it need not parse.
@@ -115,15 +117,20 @@ int main(int argc, char **argv)
     if (argc == 4 && strcmp(argv[1], "idle") == 0) {
         return hold_idle(number(argv[2]), number(argv[3]));
     }
+    if (argc == 4 && strcmp(argv[1], "tls-idle") == 0) {
+        return load_tls_idle(number(argv[2]), number(argv[3]));
+    }
     if (argc == 7 && strcmp(argv[1], "client") == 0) {
         struct load_options options = {.port = number(argv[2]),
                                        .path = argv[3],
                                        .kind = argv[4],
                                        .connections = number(argv[5]),
                                        .seconds = strtod(argv[6], NULL)};
-        return load_client(&options);
+        return strncmp(argv[4], "tls", 3) == 0 ? load_tls_client(&options) : load_client(&options);
     }
-    (void) fprintf(stderr, "usage: load backend PORT | relay PORT TO | idle PORT N |\n"
-                           "       client PORT PATH get|browser|post|new CONNECTIONS SECONDS\n");
+    (void) fprintf(stderr,
+                   "usage: load backend PORT | relay PORT TO | idle PORT N | tls-idle PORT N |\n"
+                   "       client PORT PATH get|browser|post|new|tls|tls-full|tls-resumed "
+                   "CONNECTIONS SECONDS\n");
     return 2;
 }

@@ -15,6 +15,8 @@ struct load_options {
 };
 
 int load_client(const struct load_options *options);
+int load_tls_client(const struct load_options *options);
+int load_tls_idle(unsigned port, unsigned connections);
 int load_backend(unsigned port);
 int load_relay(unsigned port, unsigned to);
 

@@ -33,8 +33,11 @@ ROWS = [
     ("64 KiB", "/65536", "get", 64),
     ("10 MiB", "/10485760", "get", 8),
     ("new connection", "/128", "new", 64),
+    ("TLS keep-alive", "/128", "tls", 64),
+    ("TLS full handshake", "/128", "tls-full", 32),
+    ("TLS resumed", "/128", "tls-resumed", 32),
 ]
-IDLE = 5000
+IDLE, TLS_IDLE = 5000, 2000
 PIN = ["taskset", "-c"]  # the CPU follows
 
 
@@ -90,8 +93,9 @@ def pss_bytes(pid):
 
 
 class Proxy:
-    def __init__(self, name, command, port, log=subprocess.DEVNULL):
+    def __init__(self, name, command, port, log=subprocess.DEVNULL, tls_port=None):
         self.name, self.command, self.port, self.process = name, command, port, None
+        self.tls_port = tls_port
         self.log = log
 
     def start(self, cpu):
@@ -120,7 +124,17 @@ def fill(template, folder, **values):
     return path
 
 
-def crossfade_config(folder, port, backend):
+def make_certificate(folder):
+    """ECDSA P-256, as one would have it today; the same for everybody."""
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt",
+                    "ec_paramgen_curve:P-256", "-nodes", "-days", "2", "-subj", "/CN=bench",
+                    "-keyout", folder / "tls.key", "-out", folder / "tls.crt"],
+                   check=True, capture_output=True)
+    (folder / "tls.pem").write_text((folder / "tls.crt").read_text() +
+                                    (folder / "tls.key").read_text())
+
+
+def crossfade_config(folder, port, tls_port, backend):
     path = folder / "crossfade.yaml"
     path.write_text(f"""store: sqlite:{folder}/state.db
 proxy: {{name: bench, state_dir: {folder}/state}}
@@ -128,6 +142,9 @@ admin: {{socket: {folder}/admin.sock}}
 workers: 1
 listeners:
   - {{bind: "127.0.0.1:{port}", service: web}}
+  - bind: "127.0.0.1:{tls_port}"
+    service: web
+    tls: {{certificate: {folder}/tls.crt, key: {folder}/tls.key}}
 services:
   web: {{live: old, clusters: [old, new]}}
 clusters:
@@ -142,24 +159,30 @@ def make_proxies(folder, backend):
     proxies = []
     port = free_port()
     proxies.append(Proxy("relay", [LOAD, "relay", port, backend], port))
-    port = free_port()
+    make_certificate(folder)
+    port, tls = free_port(), free_port()
     proxies.append(Proxy("crossfade", [CROSSFADE, "serve", "-c",
-                                       crossfade_config(folder, port, backend)], port))
+                                       crossfade_config(folder, port, tls, backend)], port,
+                         tls_port=tls))
     if shutil.which("nginx"):
-        port = free_port()
-        config = fill("nginx.conf.in", folder, DIR=folder, PORT=port, BACKEND=backend)
-        proxies.append(Proxy("nginx", ["nginx", "-c", config], port))
+        port, tls = free_port(), free_port()
+        config = fill("nginx.conf.in", folder, DIR=folder, PORT=port, TLS_PORT=tls,
+                      BACKEND=backend)
+        proxies.append(Proxy("nginx", ["nginx", "-c", config], port, tls_port=tls))
     if shutil.which("haproxy"):
         for name, size in (("haproxy", 16384), ("haproxy-big", 131072)):
-            port = free_port()
-            config = fill("haproxy.cfg.in", folder, PORT=port, BACKEND=backend, BUFSIZE=size)
-            proxies.append(Proxy(name, ["haproxy", "-q", "-db", "-f", config], port))
+            port, tls = free_port(), free_port()
+            config = fill("haproxy.cfg.in", folder, DIR=folder, PORT=port, TLS_PORT=tls,
+                          BACKEND=backend, BUFSIZE=size)
+            proxies.append(Proxy(name, ["haproxy", "-q", "-db", "-f", config], port,
+                                 tls_port=tls))
     return proxies
 
 
 def window(proxy, row, seconds, cpu):
     _, path, kind, connections = row
-    load = subprocess.Popen([*PIN, str(cpu), LOAD, "client", str(proxy.port), path, kind,
+    port = proxy.tls_port if kind.startswith("tls") else proxy.port
+    load = subprocess.Popen([*PIN, str(cpu), LOAD, "client", str(port), path, kind,
                              str(connections), str(seconds)], stdout=subprocess.PIPE, text=True)
     load.stdout.readline()
     before, from_s = cpu_us(proxy.process.pid), time.monotonic()
@@ -171,9 +194,10 @@ def window(proxy, row, seconds, cpu):
             "failed": result["failed"]}
 
 
-def idle_bytes(proxy, count, cpu):
+def idle_bytes(proxy, count, cpu, tls=False):
     before = pss_bytes(proxy.process.pid)
-    load = subprocess.Popen([*PIN, str(cpu), LOAD, "idle", str(proxy.port), str(count)],
+    load = subprocess.Popen([*PIN, str(cpu), LOAD, "tls-idle" if tls else "idle",
+                             str(proxy.tls_port if tls else proxy.port), str(count)],
                             stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     load.stdout.readline()
     time.sleep(0.5)
@@ -194,9 +218,10 @@ def spread(values):
 def measure(proxies, rows, repetitions, seconds):
     table = {}
     for row in rows:
-        runs = {p.name: [] for p in proxies}
+        able = [p for p in proxies if p.tls_port or not row[2].startswith("tls")]
+        runs = {p.name: [] for p in able}
         for _ in range(repetitions):
-            for proxy in proxies:
+            for proxy in able:
                 runs[proxy.name].append(window(proxy, row, seconds, 1))
         table[row[0]] = {name: {
             "cpu_us": median([r["cpu_us"] for r in seen]),
@@ -249,8 +274,13 @@ def main():
             backend.start(1)
             for proxy in proxies:
                 proxy.start(0)
-            idle = {}
-            if not arguments.only or "idle" in arguments.only:
+            idle, tls_idle = {}, {}
+            if not arguments.only or "tls-idle" in arguments.only:
+                print(f"\nidle TLS connections ({TLS_IDLE})")
+                for proxy in [p for p in proxies if p.tls_port]:
+                    tls_idle[proxy.name] = idle_bytes(proxy, TLS_IDLE, 1, tls=True)
+                    print(f"  {proxy.name:12} {tls_idle[proxy.name]:8.0f} bytes each")
+            if not arguments.only or "idle" in arguments.only.split(","):
                 print(f"\nidle keep-alive connections ({IDLE})")
                 for proxy in proxies:
                     idle[proxy.name] = idle_bytes(proxy, IDLE, 1)
@@ -260,7 +290,8 @@ def main():
             for proxy in [*proxies, backend]:
                 proxy.stop()
     if arguments.json:
-        pathlib.Path(arguments.json).write_text(json.dumps({"rows": table, "idle": idle}, indent=1))
+        pathlib.Path(arguments.json).write_text(json.dumps({"rows": table, "idle": idle, "tls_idle": tls_idle},
+                                                           indent=1))
 
 
 if __name__ == "__main__":

@@ -38,11 +38,23 @@ struct xf_config_tls {
 
 struct xf_config_listener {
     struct xf_endpoint bind;
-    unsigned service; /* index into services */
-    struct xf_config_tls tls;
+    unsigned service;               /* index into services */
+    struct xf_config_tls tls;       /* the first certificate: for who names none of them */
+    struct xf_config_tls *tls_more; /* further ones, chosen by the name asked for (SNI) */
+    unsigned tls_more_count;
     char *health;        /* path answered by the proxy itself; NULL: none */
     bool proxy_protocol; /* a PROXY v1/v2 header is expected */
 };
+
+/* Number `i` of the listener's certificates, or NULL past the last. */
+static inline const struct xf_config_tls *
+xf_config_certificate(const struct xf_config_listener *listener, unsigned i)
+{
+    if (listener->tls.certificate == NULL || i > listener->tls_more_count) {
+        return NULL;
+    }
+    return i == 0 ? &listener->tls : &listener->tls_more[i - 1];
+}
 
 enum xf_sticky_by { XF_STICKY_NONE, XF_STICKY_HEADER, XF_STICKY_COOKIE, XF_STICKY_CLIENT_IP };
 

@@ -71,6 +71,7 @@ const char *xf_key_type_text(enum xf_key_type type)
 {
     static const char *const texts[] = {
         [XF_KEY_SECTION] = "a section of keys",
+        [XF_KEY_SECTIONS] = "a section of keys, or a list of such sections",
         [XF_KEY_NAMED] = "a section of names",
         [XF_KEY_LIST] = "a list",
         [XF_KEY_CLUSTER] = "a section, a server's address or a list of them",

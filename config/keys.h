@@ -12,13 +12,14 @@
 
 /* What a value looks like.  The comment says what `range` holds for it. */
 enum xf_key_type {
-    XF_KEY_SECTION, /* keys of its own; range: the key meant by a value in short form, or "" */
-    XF_KEY_NAMED,   /* sections under names that the operator chooses; range: what one is called */
-    XF_KEY_LIST,    /* a list; its items are the key with [] */
-    XF_KEY_CLUSTER, /* a section, or its servers alone: one address or a list of them */
-    XF_KEY_TEXT,    /* any text */
-    XF_KEY_NAME,    /* of a service or cluster */
-    XF_KEY_TOKEN,   /* an HTTP token: header, cookie, protocol */
+    XF_KEY_SECTION,  /* keys of its own; range: the key meant by a value in short form, or "" */
+    XF_KEY_SECTIONS, /* such a section, or a list of them */
+    XF_KEY_NAMED,    /* sections under names that the operator chooses; range: what one is called */
+    XF_KEY_LIST,     /* a list; its items are the key with [] */
+    XF_KEY_CLUSTER,  /* a section, or its servers alone: one address or a list of them */
+    XF_KEY_TEXT,     /* any text */
+    XF_KEY_NAME,     /* of a service or cluster */
+    XF_KEY_TOKEN,    /* an HTTP token: header, cookie, protocol */
     XF_KEY_BOOL,
     XF_KEY_NUMBER,   /* range: words and low..high, parted by | */
     XF_KEY_DURATION, /* likewise */

@@ -225,6 +225,37 @@ void xf_read_services(struct xf_reader *reader, const struct xf_yaml_node *root)
     }
 }
 
+static void read_certificate(struct xf_reader *reader, struct xf_config_tls *tls,
+                             const struct xf_yaml_node *node)
+{
+    tls->certificate = xf_reader_string(reader, node, "listeners[].tls.certificate");
+    tls->key = xf_reader_string(reader, node, "listeners[].tls.key");
+    tls->client_ca = xf_reader_string(reader, node, "listeners[].tls.client_ca");
+    tls->ticket_keys_file = xf_reader_string(reader, node, "listeners[].tls.ticket_keys_file");
+}
+
+/* One section, or a list of them. */
+static void read_certificates(struct xf_reader *reader, struct xf_config_listener *listener,
+                              const struct xf_yaml_node *node)
+{
+    bool list = node != NULL && node->kind == XF_YAML_SEQUENCE;
+    const struct xf_yaml_node *entry = list ? node->children : node;
+    unsigned count = list ? xf_reader_count(node) : 1;
+    read_certificate(reader, &listener->tls, entry);
+    if (count < 2) {
+        return;
+    }
+    listener->tls_more = xf_reader_take(reader, count - 1, sizeof(listener->tls_more[0]));
+    while (listener->tls_more != NULL && (entry = entry->next) != NULL) {
+        struct xf_config_tls *tls = &listener->tls_more[listener->tls_more_count++];
+        read_certificate(reader, tls, entry);
+        if (tls->client_ca != NULL || tls->ticket_keys_file != NULL) {
+            xf_reader_complain(reader, entry,
+                               "client_ca and ticket_keys_file stand with the first certificate");
+        }
+    }
+}
+
 static void read_listener(struct xf_reader *reader, const struct xf_yaml_node *node)
 {
     struct xf_config *config = reader->config;
@@ -244,12 +275,7 @@ static void read_listener(struct xf_reader *reader, const struct xf_yaml_node *n
     } else if (config->services_count > 1) {
         xf_reader_complain(reader, node, "missing key \"service\": there is more than one service");
     }
-    const struct xf_yaml_node *tls = xf_yaml_get(node, "tls");
-    listener.tls.certificate = xf_reader_string(reader, tls, "listeners[].tls.certificate");
-    listener.tls.key = xf_reader_string(reader, tls, "listeners[].tls.key");
-    listener.tls.client_ca = xf_reader_string(reader, tls, "listeners[].tls.client_ca");
-    listener.tls.ticket_keys_file =
-        xf_reader_string(reader, tls, "listeners[].tls.ticket_keys_file");
+    read_certificates(reader, &listener, xf_yaml_get(node, "tls"));
     listener.health = xf_reader_string(reader, node, "listeners[].health");
     xf_reader_bool(node, "listeners[].proxy_protocol", &listener.proxy_protocol);
     reader->listeners[config->listeners_count] = node;

@@ -29,6 +29,21 @@ static void check_binds(struct xf_reader *reader, const struct xf_yaml_node *roo
     }
 }
 
+/* The tickets' keys are those of the host: what one listener seals another may open. */
+static void check_tickets(struct xf_reader *reader)
+{
+    const struct xf_config *config = reader->config;
+    const char *first = NULL;
+    for (unsigned i = 0; i < config->listeners_count; i++) {
+        const char *file = config->listeners[i].tls.ticket_keys_file;
+        if (file != NULL && first != NULL && strcmp(file, first) != 0) {
+            xf_reader_complain(reader, xf_yaml_get(reader->listeners[i], "tls"),
+                               "ticket_keys_file: one file serves all listeners of a host");
+        }
+        first = first != NULL ? first : file;
+    }
+}
+
 static void check_admin(struct xf_reader *reader, const struct xf_yaml_node *root)
 {
     const struct xf_config_admin *admin = &reader->config->admin;
@@ -235,6 +250,7 @@ void xf_check_relations(struct xf_reader *reader, const struct xf_yaml_node *roo
     check_clusters(reader);
     check_checks(reader);
     check_upstream_tls(reader);
+    check_tickets(reader);
     check_drain(reader, root);
     check_store(reader, root);
     check_access_log(reader, root);

@@ -241,6 +241,24 @@ static void check_section_or_short(const struct xf_yaml_node *node, const struct
                  : "expected a section of keys");
 }
 
+static void check_sections(const struct xf_yaml_node *node, const struct xf_key *key,
+                           const struct place *place, struct xf_problems *problems)
+{
+    unsigned index = 0;
+    if (node->kind != XF_YAML_SEQUENCE) {
+        check_section_or_short(node, key, place, problems);
+        return;
+    }
+    for (const struct xf_yaml_node *n = node->children; n != NULL; n = n->next) {
+        struct place below = step_item(place, index++);
+        memcpy(below.pattern, place->pattern, sizeof(below.pattern)); /* the keys are the same */
+        check_section_or_short(n, key, &below, problems);
+    }
+    if (index == 0) {
+        complain(problems, node, place, "is empty: give it a section, or leave it out");
+    }
+}
+
 static void check_cluster(const struct xf_yaml_node *node, const struct place *place,
                           struct xf_problems *problems)
 {
@@ -267,6 +285,9 @@ static void check_value(const struct xf_yaml_node *node, const struct xf_key *ke
     switch (key->type) {
     case XF_KEY_SECTION:
         check_section_or_short(node, key, place, problems);
+        break;
+    case XF_KEY_SECTIONS:
+        check_sections(node, key, place, problems);
         break;
     case XF_KEY_CLUSTER:
         check_cluster(node, place, problems);

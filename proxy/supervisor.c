@@ -220,6 +220,7 @@ static void run(struct xf_supervisor *supervisor, struct pollfd *polled)
         /* Children before workers: the logger is there when the first of them speaks. */
         xf_supervisor_turn_children(supervisor);
         xf_supervisor_turn_editions(supervisor);
+        xf_supervisor_turn_tickets(supervisor);
         xf_supervisor_turn_reload(supervisor);
         xf_supervisor_turn_stop(supervisor);
         feed_watchdog(supervisor);

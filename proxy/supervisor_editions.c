@@ -4,7 +4,6 @@
 #include "proxy/supervisor_state.h"
 
 #include "config/base/log.h"
-#include "proxy/tls_context.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -34,12 +33,7 @@ int xf_supervisor_begin_edition(struct xf_supervisor *supervisor, struct xf_conf
     if (xf_edition_create(&options, &edition, err) != 0) {
         return -1;
     }
-    /* The same tickets in all editions: a reload ends no session. */
-    const struct xf_edition *before = xf_supervisor_newest(supervisor);
-    if (xf_tls_set_tickets(xf_board_tickets(edition->board),
-                           before != NULL ? xf_board_tickets(before->board) : NULL, err) != 0) {
-        xf_log(XF_LOG_WARNING, "tickets.none", "why=\"%s\"", err->message); /* it serves without */
-    }
+    xf_supervisor_begin_tickets(supervisor, edition);
     supervisor->last_edition++;
     supervisor->editions[supervisor->editions_count++] = edition;
     if (supervisor->editions_count == XF_INFORCE_EDITIONS_MAX) { /* room for the next */

@@ -74,6 +74,7 @@ struct xf_supervisor {
     struct xf_edition *editions[XF_INFORCE_EDITIONS_MAX]; /* the newest is the last */
     unsigned editions_count;
     uint64_t last_edition;
+    int64_t tickets_at_ms; /* when the keys of tickets are replaced */
 
     struct xf_child agent, shifter, logger;
     bool stopping_told; /* the agent knows that we stop */
@@ -108,6 +109,12 @@ void xf_supervisor_routed(struct xf_supervisor *supervisor, uint64_t number);
 bool xf_supervisor_reaped_worker(struct xf_supervisor *supervisor, pid_t pid, int status);
 void xf_supervisor_worker_stopped(struct xf_supervisor *supervisor, pid_t pid, bool stopped);
 void xf_supervisor_reopen_logs(struct xf_supervisor *supervisor);
+
+/* ---- supervisor_tickets.c ---- */
+
+/* Gives the board of an edition that is about to begin its keys. */
+void xf_supervisor_begin_tickets(struct xf_supervisor *supervisor, struct xf_edition *edition);
+void xf_supervisor_turn_tickets(struct xf_supervisor *supervisor);
 
 /* ---- supervisor_children.c ---- */
 

@@ -1,122 +1,23 @@
 /*
- * tls_context.c -- loading certificates and keys, ALPN, and sealing tickets; see tls_context.h.
+ * tls_context.c -- see tls_context.h.
  */
 #include "proxy/tls_context.h"
 
 #include "proxy/tls_cluster.h"
+#include "proxy/tls_tickets.h"
 
-#include <errno.h>
-#include <openssl/core_names.h>
 #include <openssl/err.h>
 #include <openssl/evp.h>
-#include <openssl/rand.h>
+#include <openssl/pem.h>
+#include <openssl/sha.h>
 #include <openssl/ssl.h>
+#include <openssl/x509v3.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
+#include <time.h>
 
-#define NAME_BYTES   16u
-#define HMAC_BYTES   32u
-#define HMAC_AT      NAME_BYTES
-#define CIPHER_AT    (NAME_BYTES + HMAC_BYTES)
-#define LOOKS_MAX    64 /* at keys that are being written; then the session goes without a ticket */
-#define KEY_BYTES    sizeof(((struct xf_ticket_keys *) 0)->keys[0])
-#define KEYS_MAX     XF_COUNT(((struct xf_ticket_keys *) 0)->keys)
 #define TLS12_SUITES "ECDHE+AESGCM:ECDHE+CHACHA20"
-
-/* ---- tickets ---- */
-
-struct keys {
-    unsigned count;
-    uint8_t keys[KEYS_MAX][KEY_BYTES];
-};
-
-static bool read_keys(const struct xf_ticket_keys *from, struct keys *ret)
-{
-    for (int i = 0; i < LOOKS_MAX; i++) {
-        uint32_t before = atomic_load_explicit(&from->sequence, memory_order_acquire);
-        ret->count = from->count;
-        memcpy(ret->keys, from->keys, sizeof(ret->keys));
-        atomic_thread_fence(memory_order_acquire);
-        if ((before & 1) == 0 &&
-            before == atomic_load_explicit(&from->sequence, memory_order_relaxed)) {
-            return ret->count > 0 && ret->count <= KEYS_MAX;
-        }
-    }
-    return false;
-}
-
-int xf_tls_set_tickets(struct xf_ticket_keys *keys, const struct xf_ticket_keys *from,
-                       struct xf_error *err)
-{
-    struct keys new = {.count = 1};
-    if (from != NULL && !read_keys(from, &new)) {
-        return XF_FAIL(err, XF_E_SYSTEM, "the ticket keys of the last edition cannot be read");
-    }
-    if (from == NULL && getrandom(new.keys[0], KEY_BYTES, 0) != (ssize_t) KEY_BYTES) {
-        return XF_FAIL(err, XF_E_SYSTEM, "no random bytes: %s", strerrordesc_np(errno));
-    }
-    atomic_fetch_add_explicit(&keys->sequence, 1, memory_order_acq_rel);
-    keys->count = new.count;
-    memcpy(keys->keys, new.keys, sizeof(keys->keys));
-    atomic_fetch_add_explicit(&keys->sequence, 1, memory_order_release);
-    OPENSSL_cleanse(&new, sizeof(new));
-    return 0;
-}
-
-static bool set_up(const uint8_t *key, const unsigned char *iv, EVP_CIPHER_CTX *cipher,
-                   EVP_MAC_CTX *mac, int seal)
-{
-    char digest[] = "SHA256";
-    uint8_t secret[HMAC_BYTES];
-    memcpy(secret, key + HMAC_AT, sizeof(secret));
-    const OSSL_PARAM params[] = {
-        OSSL_PARAM_construct_octet_string(OSSL_MAC_PARAM_KEY, secret, sizeof(secret)),
-        OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST, digest, 0),
-        OSSL_PARAM_construct_end(),
-    };
-    bool done =
-        EVP_CipherInit_ex(cipher, EVP_aes_256_cbc(), NULL, key + CIPHER_AT, iv, seal) == 1 &&
-        EVP_MAC_CTX_set_params(mac, params) == 1;
-    OPENSSL_cleanse(secret, sizeof(secret));
-    return done;
-}
-
-/* 1: done; 0: no ticket, or one that is not ours; -1: failure.  As OpenSSL wants it. */
-static int on_ticket(SSL *ssl, unsigned char *name, unsigned char *iv, EVP_CIPHER_CTX *cipher,
-                     EVP_MAC_CTX *mac, int seal)
-{
-    struct keys keys;
-    int result = 0;
-    if (!read_keys(SSL_CTX_get_app_data(SSL_get_SSL_CTX(ssl)), &keys)) {
-        return 0;
-    }
-    if (seal) {
-        memcpy(name, keys.keys[0], NAME_BYTES);
-        bool done = RAND_bytes(iv, EVP_CIPHER_iv_length(EVP_aes_256_cbc())) == 1 &&
-                    set_up(keys.keys[0], iv, cipher, mac, 1);
-        result = done ? 1 : -1;
-    } else {
-        for (unsigned i = 0; i < keys.count && result == 0; i++) {
-            if (memcmp(name, keys.keys[i], NAME_BYTES) == 0) {
-                result = set_up(keys.keys[i], iv, cipher, mac, 0) ? 1 : -1;
-            }
-        }
-    }
-    OPENSSL_cleanse(&keys, sizeof(keys));
-    return result;
-}
-
-void xf_tls_contexts_use_tickets(struct xf_tls_contexts *contexts,
-                                 const struct xf_ticket_keys *keys)
-{
-    for (unsigned i = 0; i < contexts->count; i++) {
-        if (contexts->of[i] != NULL) {
-            SSL_CTX_set_app_data(contexts->of[i], (void *) (uintptr_t) keys);
-            (void) SSL_CTX_set_tlsext_ticket_key_evp_cb(contexts->of[i], on_ticket);
-        }
-    }
-}
 
 /* ---- ALPN: a client that offers protocols must offer ours (RFC 7301 3.2) ---- */
 
@@ -172,8 +73,27 @@ static bool set_rules(SSL_CTX *context)
            SSL_CTX_set_session_id_context(context, id, sizeof(id) - 1) == 1;
 }
 
-static int load(SSL_CTX *context, unsigned listener, const struct xf_config_tls *tls,
-                struct xf_error *err)
+static bool digest_file(const char *path, unsigned char ret[static SHA256_DIGEST_LENGTH])
+{
+    char bytes[4096];
+    FILE *file = fopen(path, "re");
+    EVP_MD_CTX *digest = EVP_MD_CTX_new();
+    bool good =
+        file != NULL && digest != NULL && EVP_DigestInit_ex(digest, EVP_sha256(), NULL) == 1;
+    size_t got;
+    while (good && (got = fread(bytes, 1, sizeof(bytes), file)) > 0) {
+        good = EVP_DigestUpdate(digest, bytes, got) == 1;
+    }
+    good = good && ferror(file) == 0 && EVP_DigestFinal_ex(digest, ret, NULL) == 1;
+    EVP_MD_CTX_free(digest);
+    if (file != NULL) {
+        fclose(file);
+    }
+    return good;
+}
+
+static int load_pair(SSL_CTX *context, unsigned listener, const struct xf_config_tls *tls,
+                     struct xf_error *err)
 {
     if (SSL_CTX_use_certificate_chain_file(context, tls->certificate) != 1) {
         return XF_FAIL(err, XF_E_CONFIG, "listeners[%u].tls.certificate: %.160s: %s", listener,
@@ -185,6 +105,95 @@ static int load(SSL_CTX *context, unsigned listener, const struct xf_config_tls 
     }
     return 0;
 }
+
+/* Clients must prove themselves.  A session is bound to who vouched for the client, so that a
+ * ticket of another listener, or of another authority, opens nothing here. */
+static int ask_clients(SSL_CTX *context, unsigned listener, const struct xf_config_tls *tls,
+                       struct xf_error *err)
+{
+    if (tls->client_ca == NULL) {
+        return 0;
+    }
+    unsigned char id[SHA256_DIGEST_LENGTH];
+    STACK_OF(X509_NAME) *names = SSL_load_client_CA_file(tls->client_ca);
+    if (names == NULL || SSL_CTX_load_verify_locations(context, tls->client_ca, NULL) != 1 ||
+        !digest_file(tls->client_ca, id)) {
+        sk_X509_NAME_pop_free(names, X509_NAME_free);
+        return XF_FAIL(err, XF_E_CONFIG, "listeners[%u].tls.client_ca: %.160s: %s", listener,
+                       tls->client_ca, xf_tls_reason());
+    }
+    SSL_CTX_set_client_CA_list(context, names);
+    SSL_CTX_set_verify(context, SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT, NULL);
+    (void) SSL_CTX_set_session_id_context(context, id, sizeof(id));
+    return 0;
+}
+
+/* `rules`: the listener's first certificate, which says what is asked of clients. */
+static int load(SSL_CTX **ret, unsigned listener, const struct xf_config_tls *tls,
+                const struct xf_config_tls *rules, struct xf_error *err)
+{
+    ERR_clear_error();
+    *ret = SSL_CTX_new(TLS_server_method());
+    if (*ret == NULL || !set_rules(*ret)) {
+        return XF_FAIL(err, XF_E_SYSTEM, "OpenSSL: %s", xf_tls_reason());
+    }
+    return load_pair(*ret, listener, tls, err) != 0 ? -1 : ask_clients(*ret, listener, rules, err);
+}
+
+/* ---- several certificates: chosen by the name that the client asks for (SNI) ---- */
+
+struct xf_tls_names {
+    unsigned count;
+    SSL_CTX *of[];
+};
+
+static int on_name(SSL *ssl, int *alert, void *context)
+{
+    const struct xf_tls_names *names = context;
+    const char *asked = SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name);
+    X509 *first = SSL_CTX_get0_certificate(SSL_get_SSL_CTX(ssl));
+    (void) alert;
+    if (asked == NULL || X509_check_host(first, asked, 0, 0, NULL) == 1) {
+        return SSL_TLSEXT_ERR_OK;
+    }
+    for (unsigned i = 0; i < names->count; i++) {
+        if (X509_check_host(SSL_CTX_get0_certificate(names->of[i]), asked, 0, 0, NULL) == 1) {
+            (void) SSL_set_SSL_CTX(ssl, names->of[i]);
+            break;
+        }
+    }
+    return SSL_TLSEXT_ERR_OK;
+}
+
+static int load_more(struct xf_tls_contexts *contexts, unsigned listener,
+                     const struct xf_config_listener *from, struct xf_error *err)
+{
+    SSL_CTX *first = contexts->of[listener];
+    struct xf_tls_names *names =
+        calloc(1, sizeof(*names) + from->tls_more_count * sizeof(names->of[0]));
+    if (names == NULL) {
+        return XF_FAIL(err, XF_E_NO_MEMORY, "no memory for TLS");
+    }
+    contexts->names[listener] = names;
+    for (unsigned i = 0; i < from->tls_more_count; i++) {
+        if (load(&names->of[names->count++], listener, &from->tls_more[i], &from->tls, err) != 0) {
+            return -1;
+        }
+    }
+    (void) SSL_CTX_set_tlsext_servername_callback(first, on_name);
+    (void) SSL_CTX_set_tlsext_servername_arg(first, names);
+    return 0;
+}
+
+static void free_names(struct xf_tls_names *names)
+{
+    for (unsigned i = 0; names != NULL && i < names->count; i++) {
+        SSL_CTX_free(names->of[i]);
+    }
+    free(names);
+}
+
+/* ---- all together ---- */
 
 bool xf_tls_wanted(const struct xf_config *config)
 {
@@ -201,19 +210,16 @@ bool xf_tls_wanted(const struct xf_config *config)
     return false;
 }
 
-static int load_listener(const struct xf_config *config, unsigned listener, SSL_CTX **ret,
-                         struct xf_error *err)
+static int load_listener(struct xf_tls_contexts *contexts, unsigned listener,
+                         const struct xf_config_listener *from, struct xf_error *err)
 {
-    const struct xf_config_tls *tls = &config->listeners[listener].tls;
-    if (tls->certificate == NULL) {
+    if (from->tls.certificate == NULL) {
         return 0;
     }
-    ERR_clear_error();
-    *ret = SSL_CTX_new(TLS_server_method());
-    if (*ret == NULL || !set_rules(*ret)) {
-        return XF_FAIL(err, XF_E_SYSTEM, "OpenSSL: %s", xf_tls_reason());
+    if (load(&contexts->of[listener], listener, &from->tls, &from->tls, err) != 0) {
+        return -1;
     }
-    return load(*ret, listener, tls, err);
+    return from->tls_more_count > 0 ? load_more(contexts, listener, from, err) : 0;
 }
 
 int xf_tls_contexts_load(const struct xf_config *config, struct xf_tls_contexts **ret,
@@ -222,16 +228,20 @@ int xf_tls_contexts_load(const struct xf_config *config, struct xf_tls_contexts 
     unsigned count = config->listeners_count, clusters = config->clusters_count;
     struct xf_tls_contexts *contexts =
         calloc(1, sizeof(*contexts) + (count + clusters) * sizeof(contexts->of[0]));
-    if (contexts == NULL) {
+    struct xf_tls_names **names = calloc(count + 1, sizeof(names[0]));
+    if (contexts == NULL || names == NULL) {
+        free(contexts);
+        free(names);
         return XF_FAIL(err, XF_E_NO_MEMORY, "no memory for TLS");
     }
     *contexts = (struct xf_tls_contexts){.count = count,
                                          .clusters_count = clusters,
                                          .servers_count = config->servers_count,
+                                         .names = names,
                                          .to = contexts->of + count};
     int failed = 0;
     for (unsigned i = 0; i < count && failed == 0; i++) {
-        failed = load_listener(config, i, &contexts->of[i], err);
+        failed = load_listener(contexts, i, &config->listeners[i], err);
     }
     for (unsigned i = 0; i < clusters && failed == 0; i++) {
         if (config->clusters[i].tls.enabled) {
@@ -253,8 +263,42 @@ void xf_tls_contexts_free(struct xf_tls_contexts *contexts)
         for (unsigned i = 0; i < contexts->count + contexts->clusters_count; i++) {
             SSL_CTX_free(contexts->of[i]); /* those of the clusters stand behind */
         }
+        for (unsigned i = 0; i < contexts->count; i++) {
+            free_names(contexts->names[i]);
+        }
+        free(contexts->names);
         free(contexts);
     }
+}
+
+void xf_tls_contexts_use_tickets(struct xf_tls_contexts *contexts,
+                                 const struct xf_ticket_keys *keys)
+{
+    for (unsigned i = 0; i < contexts->count; i++) {
+        if (contexts->of[i] != NULL) {
+            xf_tls_use_tickets(contexts->of[i], keys);
+        }
+        for (unsigned k = 0; contexts->names[i] != NULL && k < contexts->names[i]->count; k++) {
+            xf_tls_use_tickets(contexts->names[i]->of[k], keys);
+        }
+    }
+}
+
+int64_t xf_tls_expiry(const char *path)
+{
+    struct tm when;
+    FILE *file = fopen(path, "re");
+    X509 *first = file != NULL ? PEM_read_X509(file, NULL, NULL, NULL) : NULL;
+    int64_t at = -1;
+    if (first != NULL && ASN1_TIME_to_tm(X509_get0_notAfter(first), &when) == 1) {
+        at = (int64_t) timegm(&when);
+    }
+    X509_free(first);
+    if (file != NULL) {
+        fclose(file);
+    }
+    ERR_clear_error();
+    return at;
 }
 
 int xf_tls_check(const struct xf_config *config, struct xf_error *err)
@@ -264,5 +308,9 @@ int xf_tls_check(const struct xf_config *config, struct xf_error *err)
         return -1;
     }
     xf_tls_contexts_free(contexts);
-    return 0;
+    const char *file = xf_tls_tickets_file(config);
+    struct xf_ticket_keys keys = {.sequence = 0};
+    int failed = file != NULL ? xf_tls_load_tickets(&keys, file, err) : 0;
+    OPENSSL_cleanse(&keys, sizeof(keys));
+    return failed;
 }

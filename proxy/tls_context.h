@@ -16,10 +16,13 @@
 
 struct ssl_ctx_st; /* OpenSSL's SSL_CTX */
 
+struct xf_tls_names;
+
 struct xf_tls_contexts {
     unsigned count, clusters_count, servers_count;
-    struct ssl_ctx_st **to;  /* by cluster; NULL: plain text */
-    struct ssl_ctx_st *of[]; /* by listener; NULL: plain text */
+    struct xf_tls_names **names; /* by listener: its further certificates, or NULL */
+    struct ssl_ctx_st **to;      /* by cluster; NULL: plain text */
+    struct ssl_ctx_st *of[];     /* by listener; NULL: plain text */
 };
 
 /* Whether any listener or cluster has TLS. */
@@ -35,8 +38,7 @@ void xf_tls_contexts_use_tickets(struct xf_tls_contexts *contexts,
 const char *xf_tls_reason(void);
 /* Loads and forgets: whether the listeners of `config` could serve, and reach their clusters. */
 XF_NODISCARD int xf_tls_check(const struct xf_config *config, struct xf_error *err);
-/* New random keys, or those of `from` where it is not NULL. */
-XF_NODISCARD int xf_tls_set_tickets(struct xf_ticket_keys *keys, const struct xf_ticket_keys *from,
-                                    struct xf_error *err);
+/* When the first certificate of the file ends, in seconds of the epoch; -1: it tells nothing. */
+int64_t xf_tls_expiry(const char *path);
 
 #endif

@@ -101,6 +101,24 @@ static void add_segment(struct xf_totals *totals, const struct xf_agent_edition 
 
 /* ---- editions ---- */
 
+/* When the certificates of the listeners end; NULL without memory. */
+static int64_t *read_expiry(const struct xf_config *config)
+{
+    size_t count = 0;
+    for (unsigned i = 0; i < config->listeners_count; i++) {
+        count += 1 + config->listeners[i].tls_more_count;
+    }
+    int64_t *expiry = calloc(count + 1, sizeof(expiry[0]));
+    size_t at = 0;
+    for (unsigned i = 0; i < config->listeners_count && expiry != NULL; i++) {
+        const struct xf_config_tls *tls;
+        for (unsigned k = 0; (tls = xf_config_certificate(&config->listeners[i], k)) != NULL; k++) {
+            expiry[at++] = xf_tls_expiry(tls->certificate);
+        }
+    }
+    return expiry;
+}
+
 struct xf_agent_edition *xf_agent_edition_create(uint64_t number, struct xf_config *config,
                                                  struct xf_board *board)
 {
@@ -117,8 +135,9 @@ struct xf_agent_edition *xf_agent_edition_create(uint64_t number, struct xf_conf
     edition->pairs = calloc(config->pairs_count + 1, sizeof(int));
     edition->clusters = calloc(config->clusters_count + 1, sizeof(int));
     edition->servers = calloc(config->servers_count + 1, sizeof(int));
-    if (edition->services == NULL || edition->pairs == NULL || edition->clusters == NULL ||
-        edition->servers == NULL) {
+    edition->expiry = read_expiry(config);
+    if (edition->expiry == NULL || edition->services == NULL || edition->pairs == NULL ||
+        edition->clusters == NULL || edition->servers == NULL) {
         xf_agent_edition_destroy(edition);
         return NULL;
     }
@@ -136,6 +155,7 @@ void xf_agent_edition_destroy(struct xf_agent_edition *edition)
     free(edition->pairs);
     free(edition->clusters);
     free(edition->servers);
+    free(edition->expiry);
     free(edition);
 }
 

@@ -19,6 +19,7 @@ struct xf_agent_edition {
     bool refused;             /* the board does not fit the configuration: it gets no route */
     /* From places of this edition to places of the newest configuration; -1: not there. */
     int *services, *pairs, *clusters, *servers;
+    int64_t *expiry; /* of the listeners' certificates in their order, as the workers read them */
 };
 
 /* Takes over both; NULL without memory (both are then destroyed). */

@@ -298,6 +298,16 @@ static void metric_servers(const struct xf_agent *agent, bool *up)
     }
 }
 
+static const int64_t *metric_expiry(const struct xf_agent *agent)
+{
+    for (unsigned i = 0; i < agent->editions_count; i++) {
+        if (agent->editions[i]->config == agent->config) {
+            return agent->editions[i]->expiry;
+        }
+    }
+    return NULL;
+}
+
 char *xf_agent_view_metrics(struct xf_agent *agent, size_t *ret_length)
 {
     struct xf_metrics_service *services = calloc(agent->services_count + 1, sizeof(services[0]));
@@ -316,6 +326,7 @@ char *xf_agent_view_metrics(struct xf_agent *agent, size_t *ret_length)
                                        .totals = &agent->totals,
                                        .services = services,
                                        .services_count = count,
+                                       .expiry = metric_expiry(agent),
                                        .server_up = up,
                                        .editions = agent->editions_count,
                                        .bus_up = agent->bus_up,

@@ -414,6 +414,45 @@ static void write_servers(struct writer *writer)
                   server_ejected);
 }
 
+/* ---- certificates ---- */
+
+static bool is_repeated(const struct xf_config_listener *listener, unsigned certificate)
+{
+    const char *path = xf_config_certificate(listener, certificate)->certificate;
+    for (unsigned i = 0; i < certificate; i++) {
+        if (strcmp(xf_config_certificate(listener, i)->certificate, path) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void write_certificates(struct writer *writer)
+{
+    static const char name[] = "tls_certificate_expiry_timestamp_seconds";
+    const struct xf_config *config = writer->view->config;
+    const int64_t *expiry = writer->view->expiry;
+    if (expiry == NULL) {
+        return;
+    }
+    family(writer, name, "gauge", "When a listener's certificate ends, as it was last loaded.");
+    for (unsigned i = 0; i < config->listeners_count; i++) {
+        const struct xf_config_listener *listener = &config->listeners[i];
+        const struct xf_config_tls *tls;
+        for (unsigned k = 0; (tls = xf_config_certificate(listener, k)) != NULL; k++, expiry++) {
+            if (*expiry < 0 || is_repeated(listener, k)) {
+                continue;
+            }
+            xf_text_printf(&writer->text, "crossfade_%s{listener=", name);
+            xf_text_json(&writer->text, listener->bind.text, strlen(listener->bind.text));
+            xf_text_puts(&writer->text, ",certificate=");
+            xf_text_json(&writer->text, tls->certificate, strlen(tls->certificate));
+            xf_text_puts(&writer->text, "} ");
+            whole(writer, (uint64_t) *expiry);
+        }
+    }
+}
+
 /* ---- the host ---- */
 
 static void write_host(struct writer *writer)
@@ -451,6 +490,7 @@ char *xf_metrics_write(const struct xf_metrics_view *view, size_t *ret_length)
     struct writer writer = {.view = view};
     xf_text_init(&writer.text, XF_METRICS_BYTES_MAX);
     write_host(&writer);
+    write_certificates(&writer);
     write_services(&writer);
     write_clusters(&writer);
     write_servers(&writer);

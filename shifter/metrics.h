@@ -30,6 +30,7 @@ struct xf_metrics_view {
     const struct xf_totals *totals;
     const struct xf_metrics_service *services;
     unsigned services_count;
+    const int64_t *expiry; /* of config's certificates, by listener; NULL: not known */
     const bool *server_up; /* [servers_count of config] */
     unsigned editions;
     bool bus_up, reload_ok, snapshot_ok;

@@ -11,14 +11,15 @@ import pytest
 
 from harness import net
 from harness.raw import request
+from harness.tls_upstream import make_authority, make_leaf
 
 BODY = os.urandom(1024 * 1024) * 10
 
 
-def make_certificate(folder, name="localhost"):
+def make_certificate(folder, name="localhost", days=2):
     subprocess.run(
         ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256",
-         "-nodes", "-days", "2", "-subj", f"/CN={name}", "-addext", "subjectAltName=DNS:localhost",
+         "-nodes", "-days", str(days), "-subj", f"/CN={name}", "-addext", "subjectAltName=DNS:localhost",
          "-keyout", folder / "tls.key", "-out", folder / "tls.crt"],
         check=True, capture_output=True)
 
@@ -225,3 +226,107 @@ def test_a_key_of_another_certificate_is_told_by_check_and_at_the_start(proxy, f
 def test_plain_listeners_beside_it_stay_plain(proxy):
     answer = request(proxy.port, "/headers")
     assert b"x-forwarded-proto: http\r" in answer.body.lower()
+
+
+def add_to_tls(proxy, **keys):
+    proxy.config["listeners"][1]["tls"].update({k: str(v) for k, v in keys.items()})
+    proxy.write_config()
+
+
+def reloaded(proxy):
+    seen = proxy.log.count("event=edition.over")
+    proxy.reload()  # what the kernel had given to the old workers by then is theirs
+    net.wait_until(lambda: proxy.log.count("event=edition.over") > seen, 20, "the old workers' end")
+
+
+def served_name(proxy, name):
+    """Whose certificate is shown to a client that asks for `name`."""
+    shown = subprocess.run(
+        ["openssl", "s_client", "-connect", f"127.0.0.1:{proxy.tls_port}",
+         *(["-servername", name] if name else ["-noservername"])],
+        stdin=subprocess.DEVNULL, text=True, capture_output=True, timeout=10).stdout
+    return shown.split("subject=")[1].split("\n")[0].split("CN = ")[1]
+
+
+def test_the_certificate_is_the_one_of_the_name_asked_for(proxy, folder):
+    authority = make_authority(folder, "authority")
+    tls = [proxy.config["listeners"][1]["tls"]]
+    for name, alternatives in (("one.example", "DNS:one.example"),
+                               ("wild.example", "DNS:*.wild.example")):
+        certificate, key = make_leaf(folder, authority, name, alternatives)
+        tls.append({"certificate": str(certificate), "key": str(key)})
+    proxy.config["listeners"][1]["tls"] = tls
+    proxy.write_config()
+    reloaded(proxy)
+    for asked, shown in (("one.example", "one.example"), ("a.wild.example", "wild.example"),
+                         ("localhost", "localhost"), ("other.example", "localhost"),
+                         (None, "localhost")):
+        assert served_name(proxy, asked) == shown
+    expiry = [name for name in proxy.metrics() if "certificate_expiry" in name]
+    assert len(expiry) == 3
+
+
+def test_clients_need_the_certificate_that_is_asked_for(proxy, folder):
+    authority, stranger = make_authority(folder, "clients"), make_authority(folder, "strangers")
+    good = make_leaf(folder, authority, "good-client")
+    bad = make_leaf(folder, stranger, "bad-client")
+    open_rules = context()
+    _, ticket = resumes(proxy, open_rules, None)
+    add_to_tls(proxy, client_ca=authority[0])
+    reloaded(proxy)
+    rules = context()
+    rules.load_cert_chain(*good)
+    session = None
+    for resumed in (False, True, True):
+        reused, session = resumes(proxy, rules, session)
+        assert reused == resumed
+    strange = context()
+    strange.load_cert_chain(*bad)
+    # The ticket was given when nobody had to prove anything: it opens nothing.
+    for refused, session in ((context(), None), (strange, None), (open_rules, ticket)):
+        with pytest.raises((ssl.SSLError, ConnectionError, IndexError)):
+            client = Client(proxy, refused, session)
+            try:  # in 1.3 the refusal comes behind the client's end of the handshake
+                client.ask("/")
+            finally:
+                client.close()
+
+
+def test_a_fleet_shares_the_keys_of_tickets_through_a_file(proxy, folder):
+    keys = folder / "ticket.keys"
+    first, second = os.urandom(80), os.urandom(80)
+    keys.write_bytes(first)
+    add_to_tls(proxy, ticket_keys_file=keys)
+    assert proxy.terminate() == 0
+    proxy.start()
+    rules = context()
+    _, session = resumes(proxy, rules, None)
+    assert proxy.terminate() == 0
+    proxy.start()  # as another host of the fleet, with the same file
+    reused, session = resumes(proxy, rules, session)
+    assert reused
+    keys.write_bytes(second + first)
+    reloaded(proxy)
+    reused, session = resumes(proxy, rules, session)
+    assert reused
+    keys.write_bytes(second)
+    reloaded(proxy)
+    reused, session = resumes(proxy, rules, session)  # it was sealed with the second by then
+    assert reused
+    keys.write_bytes(os.urandom(80))
+    reloaded(proxy)
+    assert not resumes(proxy, rules, session)[0]
+    keys.write_bytes(b"short")
+    assert "expected one to 3 keys of 80 bytes" in \
+        proxy.cli("check", "-c", proxy.config_path, check=2).err
+
+
+def test_metrics_tell_when_the_served_certificate_ends(proxy, folder):
+    name = (f'crossfade_tls_certificate_expiry_timestamp_seconds'
+            f'{{listener="127.0.0.1:{proxy.tls_port}",certificate="{folder}/tls.crt"}}')
+    before = proxy.metrics()[name]
+    assert 86400 < before - time.time() < 2 * 86400 + 5
+    make_certificate(folder, days=30)
+    assert proxy.metrics()[name] == before  # not loaded yet
+    reloaded(proxy)
+    net.wait_until(lambda: proxy.metrics()[name] - time.time() > 29 * 86400, 5, "the new one")

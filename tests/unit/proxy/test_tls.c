@@ -4,6 +4,7 @@
  * The client's ciphertext goes through memory, so that it can be cut at any byte.
  */
 #include "proxy/tls.h"
+#include "proxy/tls_tickets.h"
 
 #include <errno.h>
 #include <event2/event.h>
@@ -338,6 +339,46 @@ static void a_ticket_resumes_while_its_key_is_there(void **state)
     }
 }
 
+static void a_replaced_key_still_opens_and_a_twice_replaced_one_does_not(void **state)
+{
+    struct pair *pair = *state;
+    struct xf_error err;
+    SSL_SESSION *first = one_session(pair, NULL);
+    for (unsigned turn = 1; turn <= 3; turn++) {
+        assert_int_equal(xf_tls_rotate_tickets(&pair->tickets, &err), 0);
+        SSL_SESSION_free(one_session(pair, first));
+        assert_int_equal(SSL_session_reused(pair->client), turn < 3);
+    }
+    SSL_SESSION_free(first);
+}
+
+static void keys_come_from_a_file_of_whole_keys(void **state)
+{
+    struct pair *pair = *state;
+    static const struct {
+        size_t bytes;
+        unsigned keys; /* 0: refused */
+    } rows[] = {{0, 0}, {79, 0}, {80, 1}, {81, 0}, {160, 2}, {240, 3}, {241, 0}, {320, 0}};
+    char path[96];
+    struct xf_error err;
+    snprintf(path, sizeof(path), "%s/tickets", pair->folder);
+    for (size_t i = 0; i < XF_COUNT(rows); i++) {
+        struct xf_ticket_keys keys = {.count = 7};
+        FILE *file = fopen(path, "we");
+        for (size_t k = 0; k < rows[i].bytes; k++) {
+            fputc((int) (k & 0x7f), file);
+        }
+        fclose(file);
+        assert_int_equal(xf_tls_load_tickets(&keys, path, &err), rows[i].keys > 0 ? 0 : -1);
+        assert_int_equal(keys.count, rows[i].keys > 0 ? rows[i].keys : 7);
+        assert_int_equal(keys.keys[0][79], rows[i].keys > 0 ? 79 : 0);
+    }
+    unlink(path);
+    struct xf_ticket_keys keys = {.count = 7};
+    assert_int_equal(xf_tls_load_tickets(&keys, path, &err), -1);
+    assert_non_null(strstr(err.message, path));
+}
+
 static void plain_text_loses_the_connection(void **state)
 {
     struct pair *pair = *state;
@@ -403,6 +444,9 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_large_answer_reaches_a_slow_reader_whole, set_up,
                                         tear_down),
         cmocka_unit_test_setup_teardown(a_ticket_resumes_while_its_key_is_there, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(
+            a_replaced_key_still_opens_and_a_twice_replaced_one_does_not, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(keys_come_from_a_file_of_whole_keys, set_up, tear_down),
         cmocka_unit_test_setup_teardown(plain_text_loses_the_connection, set_up, tear_down),
         cmocka_unit_test_setup_teardown(only_http_1_1_is_agreed_on, set_up, tear_down),
         cmocka_unit_test_setup_teardown(both_ends_are_told_with_close_notify, set_up, tear_down),
