@@ -22,6 +22,7 @@ enum kind { KEEP, FULL, RESUMED };
 
 struct link {
     SSL *ssl;
+    SSL_SESSION *session; /* the last ticket: OpenSSL's client uses each only once */
     int fd;
     size_t got, expected;
     uint64_t begun_us;
@@ -41,13 +42,14 @@ struct run {
     bool counting;
 };
 
-static SSL_SESSION *session; /* the last ticket */
-
-static int on_session(SSL *ssl, SSL_SESSION *new)
+static int on_session(SSL *ssl, SSL_SESSION *session)
 {
-    (void) ssl;
-    SSL_SESSION_free(session);
-    session = new;
+    struct link *link = SSL_get_app_data(ssl);
+    if (link == NULL) {
+        return 0;
+    }
+    SSL_SESSION_free(link->session);
+    link->session = session;
     return 1;
 }
 
@@ -66,7 +68,8 @@ static SSL_CTX *make_rules(void)
 static void open_link(struct run *run, struct link *link)
 {
     struct epoll_event event = {.events = EPOLLIN | EPOLLOUT | EPOLLET, .data.ptr = link};
-    *link = (struct link){.fd = load_connect(run->options->port),
+    *link = (struct link){.session = link->session,
+                          .fd = load_connect(run->options->port),
                           .ssl = SSL_new(run->rules),
                           .begun_us = load_now_us()};
     if (link->ssl == NULL || SSL_set_fd(link->ssl, link->fd) != 1 ||
@@ -74,8 +77,9 @@ static void open_link(struct run *run, struct link *link)
         load_die("open");
     }
     SSL_set_connect_state(link->ssl);
-    if (run->kind == RESUMED && session != NULL) {
-        (void) SSL_set_session(link->ssl, session);
+    SSL_set_app_data(link->ssl, link);
+    if (run->kind == RESUMED && link->session != NULL) {
+        (void) SSL_set_session(link->ssl, link->session);
     }
 }
 

@@ -151,7 +151,9 @@ static int on_ticket(SSL *ssl, unsigned char *name, unsigned char *iv, EVP_CIPHE
     } else {
         for (unsigned i = 0; i < keys.count && result == 0; i++) {
             if (memcmp(name, keys.keys[i], NAME_BYTES) == 0) {
-                result = !set_up(keys.keys[i], iv, cipher, mac, 0) ? -1 : i == 0 ? 1 : 2;
+                bool newest =
+                    i == 0 && SSL_version(ssl) != TLS1_3_VERSION; /* there each is used once */
+                result = !set_up(keys.keys[i], iv, cipher, mac, 0) ? -1 : newest ? 1 : 2;
             }
         }
     }
