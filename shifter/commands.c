@@ -49,9 +49,10 @@ const struct xf_command xf_commands[] = {
      "held by `operator`.  --wait: until finalized where the plan finalizes by itself, else safe,\n"
      "with the exit codes of `wait`; --timeout bounds the waiting.\n" CHANGE_DETAILS,
      xf_cmd_start},
-    {"weight", "PERCENT [--force]", "set green's share, as 25% or 12.5%, and hold there",
-     "Raising it under a verdict (errors, latency, router) needs --force; else exit code "
-     "3.\n" CHANGE_DETAILS,
+    {"weight", "PERCENT [--force] [--local]", "set green's share, as 25% or 12.5%, and hold there",
+     "Raising it under a verdict (errors, latency, router) needs --force; else exit code 3.\n"
+     "--local: on this host's proxy alone, after 5 s without the store or 10 s without a "
+     "leader.\n" CHANGE_DETAILS,
      xf_cmd_weight},
     {"step", "[--full]", "go to the next step now: ends its hold, approval and evidence",
      "Never ends errors, latency, drift, store or lag.  --full: to the last step; soak and drain\n"
@@ -67,8 +68,12 @@ const struct xf_command xf_commands[] = {
      "After a retreat the weight climbs again from the first step; --at-once: to the kept step.\n"
      "Another person's pause is lifted only with --of.\n" CHANGE_DETAILS,
      xf_cmd_resume},
-    {"abort", "[--over DURATION] [--force]", "all traffic back to blue, now or over a time",
-     "Returns when weight 0 is in force everywhere.\n" CHANGE_DETAILS, xf_cmd_abort},
+    {"abort", "[--over DURATION] [--force] [--local]",
+     "all traffic back to blue, now or over a time",
+     "Returns when weight 0 is in force everywhere.  --force: also in safe; the signal is revoked\n"
+     "first.  --local: on this host's proxy alone, after 5 s without the store or 10 s without a\n"
+     "leader; the fleet follows when they meet again.\n" CHANGE_DETAILS,
+     xf_cmd_abort},
     {"finalize", "[--redo N | --skip N]", "make green the live cluster: the cutover is over",
      "The plan's gates come first, then its actions; the point of no return lies between them.\n"
      "An action that could not be proven waits: --redo N runs it again, --skip N goes on "

@@ -94,10 +94,15 @@ static void verb_weight(struct xf_verb_call *call)
         return;
     }
     if (call->document->state == XF_CUTOVER_SAFE) {
-        xf_decision_refuse(call->ret, 6,
-                           "weight: %s is signalled as safe to remove; only `abort "
-                           "--force` goes back",
-                           call->document->from);
+        bool part = weight > 0 && argument_flag(call, "force");
+        if (part) {
+            xf_decision_refuse(call->ret, 6,
+                               "weight: %s was signalled as safe to remove; once that is revoked "
+                               "all traffic goes back to it: `weight 0%% --force`, `abort --force`",
+                               call->document->from);
+        } else {
+            xf_verb_revoke(call);
+        }
         return;
     }
     bool rises = weight > (int64_t) call->document->weight;

@@ -104,14 +104,14 @@ void xf_verb_start(struct xf_verb_call *call)
 }
 
 /* In safe, with --force: the signal is taken back first; traffic moves when its receivers know. */
-static void revoke(struct xf_verb_call *call)
+void xf_verb_revoke(struct xf_verb_call *call)
 {
     const struct xf_document *document = call->document;
     if (!json_is_true(json_object_get(call->command->arguments, "force"))) {
         xf_decision_refuse(call->ret, 6,
-                           "abort: %s is signalled as safe to remove and may be gone; `abort "
-                           "--force` checks it, revokes the signal and goes back",
-                           document->from);
+                           "%s: %s is signalled as safe to remove and may be gone; `abort --force` "
+                           "checks it, revokes the signal and goes back",
+                           call->command->verb, document->from);
         return;
     }
     if (!call->facts->fleet.blue_up) {
@@ -196,7 +196,7 @@ void xf_verb_abort(struct xf_verb_call *call)
         abort_running(call, over_ms);
         break;
     case XF_CUTOVER_SAFE:
-        revoke(call);
+        xf_verb_revoke(call);
         break;
     case XF_CUTOVER_FINALIZING:
         xf_decision_refuse(call->ret, 6,

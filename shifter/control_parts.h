@@ -72,6 +72,9 @@ struct xf_verb_call {
     struct xf_decision *ret;
 };
 typedef void xf_verb(struct xf_verb_call *call);
+/* In safe: takes the signal back; traffic moves to blue once every receiver knows.  Needs --force.
+ */
+xf_verb xf_verb_revoke;
 xf_verb xf_verb_start, xf_verb_abort, xf_verb_finalize;
 /* control_drain.c */
 xf_verb xf_verb_drain;

@@ -540,6 +540,30 @@ static void an_override_while_draining_takes_it_back(void **state)
     assert_int_equal(bench->document->state, XF_CUTOVER_SHIFTING);
 }
 
+static void in_safe_weight_0_with_force_revokes_like_abort(void **state)
+{
+    struct bench *bench = *state;
+    assert_int_equal(bench_start(bench, SHORT), 0);
+    bench->facts.fleet.blue_quiet_ms = 60000;
+    assert_true(bench_until(bench, XF_CUTOVER_SAFE, 60000));
+    assert_int_equal(bench_verb(bench, ann, "weight", "{\"weight\": 0}"), 6);
+    assert_int_equal(bench_verb(bench, ann, "weight", "{\"weight\": 5000, \"force\": true}"), 6);
+    bench->facts.fleet.blue_up = false;
+    assert_int_equal(bench_verb(bench, ann, "weight", "{\"weight\": 0, \"force\": true}"), 6);
+    bench->facts.fleet.blue_up = true;
+    bench->facts.fleet.silent = 1; /* the live ones decide */
+    assert_int_equal(bench_verb(bench, ann, "weight", "{\"weight\": 0, \"force\": true}"), 0);
+    bench->facts.fleet.silent = 0;
+    assert_int_equal(bench->document->signal.sequence, 2);
+    bench_run(bench, 5000);
+    assert_int_equal(bench->document->state, XF_CUTOVER_SAFE); /* not yet delivered */
+    assert_int_equal(bench->document->weight, 10000);
+    bench->facts.accepted = 2;
+    bench_run(bench, 100);
+    assert_int_equal(bench->document->weight, 0);
+    assert_true(bench_until(bench, XF_CUTOVER_ABORTED, 5000));
+}
+
 static void in_safe_an_override_only_holds(void **state)
 {
     struct bench *bench = *state;
@@ -1030,6 +1054,7 @@ int main(void)
         CASE(an_override_that_asks_for_less_but_not_for_nothing_keeps_the_step),
         CASE(an_override_upwards_holds_and_moves_nothing),
         CASE(an_override_while_draining_takes_it_back),
+        CASE(in_safe_weight_0_with_force_revokes_like_abort),
         CASE(in_safe_an_override_only_holds),
         CASE(a_fork_holds_until_a_person_has_looked),
         CASE(a_retreat_may_end_by_itself_so_often),
