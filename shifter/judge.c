@@ -158,7 +158,7 @@ void xf_judge_step_at(struct xf_judge *judge, int64_t t_us, double rho)
         judge->stepped = true;
         init_promote(judge, t_us);
     } else if (xf_promote_value(&judge->promote) >= XF_PROMOTE_ENOUGH) {
-        xf_promote_renew(&judge->promote, t_us);
+        xf_promote_renew(&judge->promote, t_us, rho < 1);
     }
     judge->rho = rho;
     for (unsigned i = 0; i < XF_STREAMS; i++) {

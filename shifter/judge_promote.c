@@ -108,11 +108,11 @@ static double share_mean(const struct xf_promote *promote, double clean)
     return sum / XF_PROMOTE_SHARES;
 }
 
-void xf_promote_renew(struct xf_promote *promote, int64_t begun_us)
+void xf_promote_renew(struct xf_promote *promote, int64_t begun_us, bool compared)
 {
     double ratio = ratio_mean(promote);
     double share = share_mean(promote, 0);
-    for (unsigned k = 0; k < XF_PROMOTE_RATIOS && ratio > 2 * RENEWED; k++) {
+    for (unsigned k = 0; k < XF_PROMOTE_RATIOS && compared && ratio > 2 * RENEWED; k++) {
         promote->ratio[k] *= 2 * RENEWED / ratio;
     }
     for (unsigned k = 0; k < XF_PROMOTE_SHARES && share > 2 * RENEWED; k++) {

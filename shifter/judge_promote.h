@@ -37,9 +37,10 @@ struct xf_promote {
 void xf_promote_init(struct xf_promote *promote, const struct xf_promote_options *options,
                      int64_t begun_us);
 /* A further step begins: what was proven stays proven, but no more than just, so that the first
- * failure of the new step counts in full.  Each product by itself: at 100 % there is no blue to
- * compare with, and what E1 has proven must not be lost with an E2 that cannot prove it. */
-void xf_promote_renew(struct xf_promote *promote, int64_t begun_us);
+ * failure of the new step counts in full.  Each product by itself, and E1 only where blue
+ * still gets something to compare with (`compared`): at 100 % it can learn nothing more, so what
+ * it has proven must not be lost by a straggler. */
+void xf_promote_renew(struct xf_promote *promote, int64_t begun_us, bool compared);
 void xf_promote_block(struct xf_promote *promote, const struct xf_block *block);
 void xf_promote_green(struct xf_promote *promote, int64_t t_us, uint64_t done, uint64_t bad);
 /* Closes a block of E2 whose time is over. */

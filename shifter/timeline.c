@@ -72,7 +72,7 @@ static uint64_t prove(struct xf_promote *promote, int64_t t_us)
         t_us += XF_PROMOTE_BLOCK_US;
         xf_promote_advance(promote, t_us);
     }
-    xf_promote_renew(promote, t_us);
+    xf_promote_renew(promote, t_us, true);
     return missing;
 }
 

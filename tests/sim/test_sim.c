@@ -222,7 +222,7 @@ static unsigned run_healthy(uint64_t first, uint64_t count)
     struct sums sums = {0};
     for (uint64_t seed = first; seed < first + count; seed++) {
         struct sim_options options = {
-            .seed = seed, .length_ms = 3600000, .both_fail = 10, .plan = plan, .script = script};
+            .seed = seed, .length_ms = 4200000, .both_fail = 10, .plan = plan, .script = script};
         unsigned safes = sums.safes;
         char breach[512];
         bool good = run_seed(&options, &sums, breach);
