@@ -115,6 +115,7 @@ struct xf_stats_pair {
     _Atomic uint64_t rescued; /* failed here, answered by blue */
     _Atomic uint64_t retried; /* further connections tried */
     _Atomic uint64_t client_aborts;
+    _Atomic uint64_t no_route; /* 404s in which Kong says that it has no such route */
     _Atomic uint64_t bytes_in, bytes_out;
     struct xf_histogram latency; /* dispatch to the last byte of the answer */
 };

@@ -110,6 +110,7 @@ struct xf_exchange {
     uint8_t failure; /* enum xf_failure: the last one */
     bool no_pool;    /* a pooled connection failed: take a new one */
     bool rescued;
+    bool no_route;   /* this answer is counted as such */
     bool cookie_new; /* the client gets a cookie with cookie_id */
     char cookie_id[XF_STICKY_ID_BYTES];
 

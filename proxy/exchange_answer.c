@@ -97,6 +97,20 @@ static enum xf_step finish(struct xf_exchange *exchange, bool more_came)
     return XF_STEP_MOVED;
 }
 
+/* Kong's own 404: its configuration lacks the route.  It is the symptom of an empty new cluster,
+ * and no error of a server, so it is counted apart. */
+static void look_for_no_route(struct xf_exchange *exchange, const struct xf_body_piece *piece)
+{
+    static const char says[] = "no Route matched";
+    struct xf_stats_pair *pair =
+        xf_engine_pair(exchange->engine, exchange->service, exchange->choice.cluster);
+    if (!exchange->no_route && pair != NULL && piece->length >= sizeof(says) - 1 &&
+        memmem(piece->data, piece->length, says, sizeof(says) - 1) != NULL) {
+        exchange->no_route = true;
+        xf_count(&pair->no_route, 1);
+    }
+}
+
 /* Passes on what came of the body: bytes[0, length), with `head` bytes of a head to put before. */
 static enum xf_step pass_body(struct xf_exchange *exchange, char *bytes, size_t length,
                               const char *head, size_t head_length)
@@ -111,6 +125,9 @@ static enum xf_step pass_body(struct xf_exchange *exchange, char *bytes, size_t 
     }
     bool more_came = piece.used < length;
     bool done = exchange->download.done;
+    if (exchange->status == 404) {
+        look_for_no_route(exchange, &piece);
+    }
     if (exchange->rechunk) {
         xf_body_frame(&piece, done);
     }

@@ -44,6 +44,7 @@ static bool fill_pairs(const struct xf_agent *agent, unsigned place, struct xf_m
         pair->errors = bounded(xf_totals_errors(totals));
         pair->rescued = bounded(totals->rescued);
         pair->client_aborts = bounded(totals->client_aborts);
+        pair->no_route = bounded(totals->no_route);
         if (!fill_latency(pair, totals)) {
             return false;
         }
@@ -63,6 +64,16 @@ static void fill_override(const struct xf_local_override *override, struct xf_me
     }
 }
 
+static uint64_t fenced_of(const struct xf_agent *agent, unsigned place)
+{
+    uint64_t fenced = 0;
+    for (unsigned i = 0; i < agent->config->services_count; i++) {
+        bool ours = i == place || agent->config->services[i].follows == (int) place;
+        fenced += ours ? agent->totals.services[i].fenced : 0;
+    }
+    return fenced;
+}
+
 static bool fill_service(const struct xf_agent *agent, unsigned place,
                          struct xf_message_service *ret)
 {
@@ -73,6 +84,7 @@ static bool fill_service(const struct xf_agent *agent, unsigned place,
     ret->in_force = xf_agent_routes_in_force(agent, service);
     ret->weight = service->weight;
     memcpy(ret->digest, agent->config->digest, sizeof(ret->digest));
+    ret->fenced = bounded(fenced_of(agent, place));
     fill_override(&service->override, ret);
     return fill_pairs(agent, place, ret);
 }

@@ -35,6 +35,7 @@ static void add_pair(struct xf_totals_pair *total, const struct xf_stats_pair *p
     add(&total->rescued, &pair->rescued);
     add(&total->retried, &pair->retried);
     add(&total->client_aborts, &pair->client_aborts);
+    add(&total->no_route, &pair->no_route);
     add(&total->bytes_in, &pair->bytes_in);
     add(&total->bytes_out, &pair->bytes_out);
     add_all(total->latency, pair->latency.count, XF_HISTOGRAM_BUCKETS);

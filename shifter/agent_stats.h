@@ -33,7 +33,7 @@ bool xf_agent_edition_fits(const struct xf_agent_edition *edition);
 
 struct xf_totals_pair {
     uint64_t requests, class[6], errors[XF_ERROR_KINDS], why[XF_WHYS];
-    uint64_t rescued, retried, client_aborts, bytes_in, bytes_out;
+    uint64_t rescued, retried, client_aborts, no_route, bytes_in, bytes_out;
     uint64_t latency[XF_HISTOGRAM_BUCKETS], latency_sum_us;
 };
 struct xf_totals_service {

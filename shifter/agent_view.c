@@ -73,6 +73,7 @@ static void view_cluster(const struct xf_agent *agent, const struct xf_config_se
     ret->requests = pair->requests;
     ret->errors = xf_totals_errors(pair);
     ret->rescued = pair->rescued;
+    ret->no_route = pair->no_route;
     ret->rps = rate.rps;
     ret->error_ratio = rate.error_ratio;
     ret->p50_ms = rate.p50_ms;

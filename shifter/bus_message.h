@@ -48,7 +48,7 @@ struct xf_message_proxy {
 /* Totals of one (service, cluster) over all workers, living and dead, of this proxy's boot. */
 struct xf_message_pair {
     char cluster[XF_NAME_BYTES];
-    uint64_t requests, errors, rescued, client_aborts;
+    uint64_t requests, errors, rescued, client_aborts, no_route;
     uint64_t *latency; /* [XF_HISTOGRAM_BUCKETS], cumulative, owned; sent sparse; NULL: none */
 };
 
@@ -59,6 +59,7 @@ struct xf_message_service {
     bool in_force;                     /* that version, on every worker of every live edition */
     unsigned weight;                   /* served now */
     char digest[XF_DIGEST_BYTES];      /* of the configuration of the service's clusters */
+    uint64_t fenced;                   /* requests that a fence refused, followers' too */
     bool override_on;                  /* break-glass stands on this proxy */
     struct {
         char id[XF_UUID_TEXT_BYTES];

@@ -57,6 +57,7 @@ static json_t *pair_make(const struct xf_message_pair *pair)
     xf_json_put_int(object, "errors", (int64_t) pair->errors, &ok);
     xf_json_put_int(object, "rescued", (int64_t) pair->rescued, &ok);
     xf_json_put_int(object, "client_aborts", (int64_t) pair->client_aborts, &ok);
+    xf_json_put_int(object, "no_route", (int64_t) pair->no_route, &ok);
     xf_json_put(object, "latency", latency_make(pair->latency), &ok);
     return xf_message_finish(object, ok);
 }
@@ -68,6 +69,7 @@ static void pair_read(struct xf_json *reader, const json_t *object, struct xf_me
     xf_json_uint(reader, object, "errors", XF_JSON_NEEDED, INT64_MAX, &ret->errors);
     xf_json_uint(reader, object, "rescued", XF_JSON_OPTIONAL, INT64_MAX, &ret->rescued);
     xf_json_uint(reader, object, "client_aborts", XF_JSON_OPTIONAL, INT64_MAX, &ret->client_aborts);
+    xf_json_uint(reader, object, "no_route", XF_JSON_OPTIONAL, INT64_MAX, &ret->no_route);
     latency_read(reader, object, &ret->latency);
 }
 
@@ -81,6 +83,7 @@ static json_t *service_make(const struct xf_message_service *service)
     xf_json_put_bool(object, "in_force", service->in_force, &ok);
     xf_json_put_int(object, "weight", service->weight, &ok);
     xf_json_put_string(object, "digest", service->digest, &ok);
+    xf_json_put_int(object, "fenced", (int64_t) service->fenced, &ok);
     if (service->override_on) {
         xf_json_put(object, "override",
                     json_pack("{s:s, s:i, s:s, s:s, s:o}", "id", service->override.id, "weight",
@@ -126,6 +129,7 @@ static void service_read(struct xf_json *reader, const json_t *object,
     xf_json_bool(reader, object, "in_force", XF_JSON_NEEDED, &ret->in_force);
     xf_json_unsigned(reader, object, "weight", XF_JSON_NEEDED, XF_WEIGHT_FULL, &ret->weight);
     xf_json_string(reader, object, "digest", XF_JSON_OPTIONAL, ret->digest, sizeof(ret->digest));
+    xf_json_uint(reader, object, "fenced", XF_JSON_OPTIONAL, INT64_MAX, &ret->fenced);
     override_read(reader, object, ret);
     const json_t *pairs =
         xf_json_array(reader, object, "pairs", XF_JSON_OPTIONAL, XF_SERVICE_CLUSTERS_MAX);

@@ -113,7 +113,12 @@ static void check_path(struct xf_kong_gate *gate)
 {
     struct xf_kong_path path;
     char hops[256] = "";
-    xf_kong_path_find(&gate->from, &gate->to, gate->topology, &path);
+    /* `2.8` names the last 2.x; which patch of it runs, the nodes say (old.version). */
+    struct xf_kong_version from = gate->from;
+    if (from.part[0] == 2 && from.part[1] == 8 && from.part[2] < 0) {
+        from.part[2] = 2;
+    }
+    xf_kong_path_find(&from, &gate->to, gate->topology, &path);
     for (unsigned i = 0; i < path.hops_count; i++) {
         xf_kong_list(hops, sizeof(hops), path.hops[i]);
     }

@@ -8,8 +8,12 @@
 
 #include "config/base/clock.h"
 #include "shifter/fetch.h"
+#include "shifter/url.h"
 
 #include <arpa/inet.h>
+#include <errno.h>
+#include <netdb.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,6 +23,7 @@
 
 #define DATA_PLANE_LIVE_S 90.0 /* they ping every 30 s (Kong's constants.lua) */
 #define HASH_BYTES        33
+#define LISTEN_MS         3000
 
 void xf_kong_check_reachable(struct xf_kong_gate *gate, struct xf_kong_side *side)
 {
@@ -38,6 +43,40 @@ void xf_kong_check_reachable(struct xf_kong_gate *gate, struct xf_kong_side *sid
     KONG_CHECK(gate, check, side->nodes.count > 0, "%u Admin APIs answer", side->nodes.count);
 }
 
+/* Whether somebody takes connections there: a hung node, or another program, is not a stopped one.
+ */
+static bool is_listening(const char *url)
+{
+    struct xf_url parsed;
+    struct xf_error err;
+    struct addrinfo hints = {.ai_socktype = SOCK_STREAM};
+    struct addrinfo *found = NULL;
+    char port[8];
+    bool listening = false;
+    if (xf_url_parse(url, &parsed, &err) != 0) {
+        return true; /* what cannot be asked is not known to be stopped */
+    }
+    snprintf(port, sizeof(port), "%u", parsed.port);
+    if (getaddrinfo(parsed.host, port, &hints, &found) != 0) {
+        return false;
+    }
+    for (const struct addrinfo *one = found; one != NULL && !listening; one = one->ai_next) {
+        int fd = socket(one->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+        struct pollfd wait = {.fd = fd, .events = POLLOUT};
+        int code = 0;
+        socklen_t bytes = sizeof(code);
+        if (fd >= 0 && (connect(fd, one->ai_addr, one->ai_addrlen) == 0 || errno == EINPROGRESS)) {
+            listening = poll(&wait, 1, LISTEN_MS) == 1 &&
+                        getsockopt(fd, SOL_SOCKET, SO_ERROR, &code, &bytes) == 0 && code == 0;
+        }
+        if (fd >= 0) {
+            close(fd);
+        }
+    }
+    freeaddrinfo(found);
+    return listening;
+}
+
 void xf_kong_check_stopped(struct xf_kong_gate *gate, const char *name)
 {
     const struct xf_kong_side *side = &gate->old_side;
@@ -47,14 +86,20 @@ void xf_kong_check_stopped(struct xf_kong_gate *gate, const char *name)
     }
     for (unsigned i = 0; i < side->nodes.count; i++) {
         const struct xf_kong_node *node = &side->nodes.items[i];
-        bool answers = node->reachable || node->root != NULL;
-        if (answers) {
+        if (node->reachable || node->root != NULL) {
             KONG_CHECK(gate, name, false, "%.200s still answers as Kong %s: stop it first",
                        node->url, node->version_text[0] != '\0' ? node->version_text : "?");
             return;
         }
+        if (is_listening(node->url)) {
+            KONG_CHECK(gate, name, false,
+                       "%.200s takes connections, but does not answer as Kong: it may run still",
+                       node->url);
+            return;
+        }
     }
-    KONG_CHECK(gate, name, true, "none of %u old Admin APIs answers", side->nodes.count);
+    KONG_CHECK(gate, name, side->nodes.count > 0, "none of %u old Admin APIs listens",
+               side->nodes.count);
 }
 
 void xf_kong_check_version(struct xf_kong_gate *gate, struct xf_kong_side *side)
@@ -129,7 +174,10 @@ static bool route_answers(const char *address, const char *path, char *problem, 
     char url[2048];
     struct xf_error err;
     struct xf_client_answer answer;
-    snprintf(url, sizeof(url), "http://%.256s%s%.1500s", address, path[0] == '/' ? "" : "/", path);
+    bool whole = strncmp(path, "http://", 7) == 0 || strncmp(path, "https://", 8) == 0;
+    address = whole ? "" : address;
+    snprintf(url, sizeof(url), "%s%.256s%s%.1500s", whole ? "" : "http://", address,
+             whole || path[0] == '/' ? "" : "/", path);
     if (xf_fetch(url, XF_FETCH_MS, &answer, &err) != 0) {
         snprintf(problem, bytes, "%.400s", err.message);
         return false;
@@ -206,6 +254,9 @@ void xf_kong_check_plugins(struct xf_kong_gate *gate)
 {
     const struct xf_kong_node *old_node = xf_kong_nodes_first(&gate->old_side.nodes);
     const struct xf_kong_node *new_node = xf_kong_nodes_first(&gate->new_side.nodes);
+    if (old_node == NULL && gate->sharing == XF_KONG_SHARED && gate->old_side.admin != NULL) {
+        old_node = new_node; /* stopped; both have one store, so the new one tells what is used */
+    }
     if (old_node == NULL || new_node == NULL) {
         KONG_SKIP(gate, "plugins", "the Admin APIs of both sides are needed");
         return;

@@ -122,6 +122,8 @@ static const struct {
      offsetof(struct xf_totals_pair, retried)},
     {"client_aborts_total", "Requests whose client hung up first.",
      offsetof(struct xf_totals_pair, client_aborts)},
+    {"no_route_total", "Answers in which Kong says that no route matched: 404s of its own.",
+     offsetof(struct xf_totals_pair, no_route)},
     {"request_bytes_total", "Bytes of requests sent to the cluster.",
      offsetof(struct xf_totals_pair, bytes_in)},
     {"response_bytes_total", "Bytes of responses passed on.",

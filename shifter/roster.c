@@ -346,6 +346,7 @@ void xf_roster_traffic(const struct xf_roster *roster, const char *service, cons
                 ret->requests += pairs->pairs[j].requests;
                 ret->errors += pairs->pairs[j].errors;
                 ret->rescued += pairs->pairs[j].rescued;
+                ret->no_route += pairs->pairs[j].no_route;
             }
         }
     }

@@ -67,8 +67,8 @@ bool xf_roster_reached(const struct xf_roster *roster, const struct xf_roster_qu
 
 /* Numbers of one cluster of one service over all members. */
 struct xf_traffic {
-    uint64_t requests, errors, rescued; /* totals of the members' boots */
-    double rps, error_ratio;            /* over the last seconds; negative: none */
+    uint64_t requests, errors, rescued, no_route; /* totals of the members' boots */
+    double rps, error_ratio;                      /* over the last seconds; negative: none */
     uint64_t in_flight, tunnels, pooled;
     uint64_t latency[XF_HISTOGRAM_BUCKETS]; /* of the last half to whole minute */
 };

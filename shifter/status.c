@@ -161,14 +161,14 @@ static json_t *build_clusters(const struct xf_status_view *view)
     for (size_t i = 0; i < view->clusters_count; i++) {
         const struct xf_status_cluster *cluster = &view->clusters[i];
         json_t *entry = json_pack(
-            "{s:o, s:o, s:I, s:I, s:I, s:o, s:o, s:o, s:o, s:I, s:I, s:I}", "role",
+            "{s:o, s:o, s:I, s:I, s:I, s:o, s:o, s:o, s:o, s:I, s:I, s:I, s:I}", "role",
             text_or_null(xf_status_role(view->document, cluster->name)), "servers",
             build_servers(cluster), "in_flight", (json_int_t) cluster->in_flight, "tunnels",
             (json_int_t) cluster->tunnels, "pooled", (json_int_t) cluster->pooled, "rps",
             real_or_null(cluster->rps), "error_ratio", real_or_null(cluster->error_ratio), "p50_ms",
             real_or_null(cluster->p50_ms), "p99_ms", real_or_null(cluster->p99_ms), "requests",
             (json_int_t) cluster->requests, "errors", (json_int_t) cluster->errors, "rescued",
-            (json_int_t) cluster->rescued);
+            (json_int_t) cluster->rescued, "no_route", (json_int_t) cluster->no_route);
         (void) json_object_set_new_nocheck(clusters, cluster->name, entry);
     }
     return clusters;
@@ -271,14 +271,14 @@ json_t *xf_status_build(const struct xf_status_view *view)
     const struct xf_document *document = view->document;
     json_t *status = build_head(view);
     json_t *rest = json_pack(
-        "{s:o, s:{s:o, s:o}, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "last",
-        build_last(document), "weight", "desired",
+        "{s:o, s:{s:o, s:o}, s:o, s:o, s:o, s:o, s:o, s:o, s:I, s:o, s:o, s:o, s:o, s:o, s:o}",
+        "last", build_last(document), "weight", "desired",
         per_cent(document != NULL ? (int) document->weight : -1), "actual",
         per_cent(view->weight_actual), "holds", build_holds(document), "step", build_step(view),
         "approval", build_approval(document), "verdict", build_verdict(document), "clusters",
-        build_clusters(view), "fence", build_fence(document), "proxies", build_proxies(view),
-        "leader", build_leader(view), "store", build_store(view), "journal", build_journal(view),
-        "config", build_config(view), "signal", build_signal(view));
+        build_clusters(view), "fence", build_fence(document), "fenced", (json_int_t) view->fenced,
+        "proxies", build_proxies(view), "leader", build_leader(view), "store", build_store(view),
+        "journal", build_journal(view), "config", build_config(view), "signal", build_signal(view));
     if (status == NULL || rest == NULL || json_object_update(status, rest) != 0) {
         json_decref(status);
         status = NULL;

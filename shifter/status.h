@@ -33,9 +33,9 @@ struct xf_status_cluster {
     const struct xf_status_server *servers;
     size_t servers_count;
     uint64_t in_flight, tunnels, pooled;
-    uint64_t requests, errors, rescued; /* totals since the proxies started */
-    double rps;                         /* over the last seconds; negative or not finite: null */
-    double error_ratio;                 /* likewise: errors / requests, 0..1 */
+    uint64_t requests, errors, rescued, no_route; /* totals since the proxies started */
+    double rps;         /* over the last seconds; negative or not finite: null */
+    double error_ratio; /* likewise: errors / requests, 0..1 */
     double p50_ms, p99_ms;
 };
 
@@ -77,6 +77,7 @@ struct xf_status_view {
 
     const struct xf_status_cluster *clusters;
     size_t clusters_count;
+    uint64_t fenced; /* requests that fences refused, since the proxies started */
     const struct xf_status_proxy *proxies;
     size_t proxies_count;
 

@@ -138,6 +138,7 @@ static void fill_clusters(struct xf_tenure *tenure, struct view *view)
             .requests = traffic.requests,
             .errors = traffic.errors,
             .rescued = traffic.rescued,
+            .no_route = traffic.no_route,
             .rps = traffic.rps,
             .error_ratio = traffic.error_ratio,
             .p50_ms = p50 > 0 ? (double) p50 / 1000.0 : -1,
@@ -239,6 +240,24 @@ static void fill_store(struct xf_tenure *tenure, struct view *view)
     }
 }
 
+/* Requests that a fence refused: of this service and its followers, and of the plan's others. */
+static uint64_t count_fenced(const struct xf_tenure *tenure)
+{
+    const struct xf_plan *plan = tenure->document->plan;
+    uint64_t fenced = 0;
+    for (unsigned i = 0; i < xf_roster_count(tenure->options.roster); i++) {
+        const struct xf_member *member = xf_roster_member(tenure->options.roster, i);
+        const struct xf_message_service *own = xf_member_service(member, tenure->service->name);
+        fenced += own != NULL ? own->fenced : 0;
+        for (unsigned k = 0; plan != NULL && k < plan->fence_services_count; k++) {
+            const struct xf_message_service *other =
+                xf_member_service(member, plan->fence_services[k]);
+            fenced += other != NULL && other != own ? other->fenced : 0;
+        }
+    }
+    return fenced;
+}
+
 static void fill(struct xf_tenure *tenure, struct view *view)
 {
     struct xf_facts facts;
@@ -259,6 +278,7 @@ static void fill(struct xf_tenure *tenure, struct view *view)
     view->status.leader.id = tenure->holder;
     view->status.leader.epoch = xf_lease_epoch(tenure->lease);
     view->status.journal.configured = tenure->options.config->journal.url != NULL;
+    view->status.fenced = count_fenced(tenure);
     view->status.config.digest = tenure->options.config->digest;
     view->status.config.reload_ok = true;
     for (unsigned i = 0; i < xf_roster_count(tenure->options.roster); i++) {

@@ -129,6 +129,19 @@ static void say_proxies(struct xf_text *text, const struct xf_status_view *view)
     }
 }
 
+static void say_no_route(struct xf_text *text, const struct xf_status_view *view)
+{
+    for (size_t i = 0; i < view->clusters_count; i++) {
+        const struct xf_status_cluster *cluster = &view->clusters[i];
+        if (cluster->no_route > 0) {
+            xf_text_printf(text,
+                           "%s answered %llu requests with Kong's 404 `no Route matched`: its "
+                           "configuration lacks those routes.\n",
+                           cluster->name, (unsigned long long) cluster->no_route);
+        }
+    }
+}
+
 static void say_signal(struct xf_text *text, const struct xf_status_view *view)
 {
     const struct xf_document *document = view->document;
@@ -157,6 +170,7 @@ static char *say_all(const struct xf_status_view *view, json_t *verdict)
         say_verdict(&text, verdict);
         say_blame(&text, view);
         say_progress(&text, view);
+        say_no_route(&text, view);
         say_proxies(&text, view);
         say_signal(&text, view);
     }

@@ -7,7 +7,7 @@ import pytest
 
 from harness import net
 from harness.raw import Raw
-from kong_world import Postgres, fresh
+from kong_world import Node, Postgres, fresh
 
 pytestmark = pytest.mark.slow
 
@@ -151,6 +151,7 @@ def test_the_fence_goes_up_before_the_clone_and_down_with_the_end(proxy):
     proxy.cli("abort", "--service", "gateway", check=0)
     proxy.wait_status(lambda s: s["state"] == "aborted" and s["fence"] is None)
     ask(proxy.admin_port, "POST", "/services", 200)
+    proxy.wait_status(lambda s: s["fenced"] == 2)
     assert fenced(proxy) == 2
     proxy.cli("fence", "up", "--service", "kong-admin", check=0)  # a follower's is its leader's
     ask(proxy.admin_port, "POST", "/services", 503)
@@ -160,3 +161,22 @@ def test_the_fence_goes_up_before_the_clone_and_down_with_the_end(proxy):
     proxy.cli("finalize", check=0)
     proxy.wait_status(lambda s: s["state"] == "finalized" and s["fence"] is None)
     ask(proxy.admin_port, "POST", "/services", 200)
+
+
+def test_kongs_own_404_is_counted_apart_in_status_why_and_metrics(crossfade, upstream):
+    node = Node("3.1.0")
+    try:
+        node.texts["/"] = (200, "text/plain", "v2")
+        other = upstream("v1")
+        made = crossfade({"v1": [other.address], "v2": [f"127.0.0.1:{node.port}"]})
+        made.cli("start", "--to", "v2", check=0)
+        made.cli("weight", "100%", check=0)
+        for number in range(3):
+            ask(made.port, "GET", f"/missing/{number}", 404)
+        status = made.wait_status(lambda s: s["clusters"]["v2"]["no_route"] == 3)
+        assert status["clusters"]["v1"]["no_route"] == 0 and status["clusters"]["v2"]["errors"] == 0
+        assert "no Route matched" in made.cli("why", check=0).out
+        assert sum(value for name, value in made.metrics().items()
+                   if name.startswith("crossfade_no_route_total")) == 3
+    finally:
+        node.close()

@@ -2,6 +2,7 @@
 fail do, by name."""
 
 import json
+import socket
 import subprocess
 import tempfile
 import time
@@ -103,6 +104,8 @@ def test_a_finished_clone_passes_and_says_what_was_not_checked(world, postgres):
         ("half", "3.0", ("2.8.2", "3.0"), ["old.unchanged"]),
         ("3.0", "3.1", ("3.1", "3.0"), ["path", "new.level"]),
         ("2.8", "3.1", ("2.8.2", "3.1"), ["path"]),
+        ("2.8", "3.0", ("2.8", "3.0"), []),
+        ("2.8", "3.0", ("2.8.1", "3.0"), ["path"]),
     ],
 )
 def test_each_state_of_the_databases_fails_its_own_checks(world, postgres, old, new, versions, expect):
@@ -234,6 +237,8 @@ def test_hybrid_wants_the_old_control_plane_gone_and_data_planes_in_sync(world, 
     run([row, {**row, "id": "3", "config_hash": "b" * 32}], ["data_planes"])
     run([{**row, "sync_status": "plugin_set_incompatible"}], ["data_planes"])
     run([row], ["old.control_plane_stopped"], old_admin=world.node("3.0.0").url)
+    with socket.create_server(("127.0.0.1", 0)) as hung:  # takes connections, says nothing
+        run([row], ["old.control_plane_stopped"], old_admin=f"http://127.0.0.1:{hung.getsockname()[1]}")
     postgres.sql("k31", "INSERT INTO plugins VALUES (9, 'rate-limiting-advanced', true, "
                         "'{\"strategy\": \"cluster\"}')")
     run([row], ["strategy"])

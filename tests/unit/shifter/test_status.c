@@ -61,7 +61,7 @@ static const char *const keys[] = {
 };
 static const char *const cluster_keys[] = {
     "role",   "servers", "in_flight", "tunnels", "rps",     "error_ratio",
-    "p50_ms", "p99_ms",  "requests",  "errors",  "rescued",
+    "p50_ms", "p99_ms",  "requests",  "errors",  "rescued", "no_route",
 };
 static const char *const hold_keys[] = {"reason", "since", "sentence", "by", "lifted_by"};
 static const char *const server_keys[] = {"address", "up", "reason", "in_flight"};
