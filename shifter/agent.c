@@ -113,6 +113,7 @@ static void beat(evutil_socket_t fd, short what, void *arg)
     xf_agent_view_refresh(agent);
     xf_agent_samples_tick(agent, true);
     xf_agent_heartbeat_send(agent, false);
+    xf_agent_offer_tick(agent);
     xf_agent_rates_tick(agent->rates, agent->config, &agent->totals, now_ms);
 }
 

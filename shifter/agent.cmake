@@ -19,6 +19,7 @@ target_sources(xf_shifter PRIVATE
     agent_judge.c
     lone_judge.c
     agent_local.c
+    agent_offer.c
     agent_probe.c
     agent_quiet.c
     agent_rates.c

@@ -115,6 +115,7 @@ static void take_state(struct xf_agent *agent, const json_t *message)
     int order = service->source == XF_AGENT_NOTHING || service->source == XF_AGENT_ASSUMED
                     ? 1
                     : xf_version_compare(&state.version, &service->version);
+    service->store_behind = order < 0;
     if (order < 0) {
         keep_newer(agent, service);
     } else if (order == 0 && strcmp(state.write_id, service->write_id) != 0) {
@@ -152,6 +153,8 @@ static void bus_received(void *context, json_t *message)
         take_state(agent, message);
     } else if (kind == XF_MESSAGE_REPLY) {
         take_reply(agent, message);
+    } else if (kind == XF_MESSAGE_ABSENT) {
+        xf_agent_offer_absent(agent, message);
     }
 }
 

@@ -49,6 +49,7 @@ struct xf_agent_service {
     struct xf_document *document; /* owned */
     struct xf_version version;    /* of the document: the newest ever seen */
     char write_id[XF_UUID_TEXT_BYTES];
+    bool store_behind;    /* the store has an older state than this one, or none */
     bool fork;            /* the leader sent the same version with another write_id */
     int64_t confirmed_ms; /* wall clock at which it was last known to be current */
     struct xf_message_progress progress;
@@ -190,6 +191,10 @@ void xf_agent_bus_open(struct xf_agent *agent);
 void xf_agent_bus_close(struct xf_agent *agent);
 /* Whether a leader was heard lately enough to forward a command to. */
 bool xf_agent_bus_led(const struct xf_agent *agent, const struct xf_agent_service *service);
+
+/* ---- agent_offer: what the store lost ---- */
+void xf_agent_offer_absent(struct xf_agent *agent, const json_t *message);
+void xf_agent_offer_tick(struct xf_agent *agent);
 
 /* ---- agent_local: break-glass ---- */
 /* A document came: an override that it has caught up with ends. */

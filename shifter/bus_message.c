@@ -12,7 +12,8 @@
 static const char *const kind_names[] = {
     [XF_MESSAGE_HEARTBEAT] = "heartbeat", [XF_MESSAGE_SAMPLES] = "samples",
     [XF_MESSAGE_COMMAND] = "command",     [XF_MESSAGE_STATE] = "state",
-    [XF_MESSAGE_REPLY] = "reply",
+    [XF_MESSAGE_REPLY] = "reply",         [XF_MESSAGE_OFFER] = "offer",
+    [XF_MESSAGE_ABSENT] = "absent",
 };
 
 bool xf_message_kind_of(const json_t *message, enum xf_message_kind *ret)
@@ -222,5 +223,56 @@ int xf_message_reply_read(const json_t *message, struct xf_message_reply *ret, s
     }
     read.exit = (int) exit;
     *ret = read;
+    return 0;
+}
+
+json_t *xf_message_offer_make(const struct xf_message_offer *offer)
+{
+    json_t *message = xf_message_new(XF_MESSAGE_OFFER);
+    bool ok = message != NULL;
+    xf_json_put_string(message, "service", offer->service, &ok);
+    xf_json_put(message, "version", xf_json_version_make(&offer->version), &ok);
+    xf_json_put_string(message, "write_id", offer->write_id, &ok);
+    xf_json_put_string(message, "document", offer->document, &ok);
+    return xf_message_finish(message, ok);
+}
+
+int xf_message_offer_read(const json_t *message, struct xf_message_offer *ret, struct xf_error *err)
+{
+    struct xf_json reader = {.what = "offer", .err = err};
+    struct xf_message_offer read = {0};
+    xf_message_name_read(&reader, message, "service", read.service);
+    xf_json_version(&reader, message, "version", XF_JSON_NEEDED, &read.version);
+    read_uuid(&reader, message, "write_id", read.write_id);
+    const json_t *document = json_object_get(message, "document");
+    if (!json_is_string(document) || json_string_length(document) > XF_DOCUMENT_BYTES_MAX) {
+        xf_json_fail(&reader, "document", "is not a string of bearable length");
+    }
+    if (reader.failed) {
+        return -1;
+    }
+    read.document = json_string_value(document);
+    *ret = read;
+    return 0;
+}
+
+json_t *xf_message_absent_make(const char *service)
+{
+    json_t *message = xf_message_new(XF_MESSAGE_ABSENT);
+    bool ok = message != NULL;
+    xf_json_put_string(message, "service", service, &ok);
+    return xf_message_finish(message, ok);
+}
+
+int xf_message_absent_read(const json_t *message, char ret_service[XF_NAME_BYTES],
+                           struct xf_error *err)
+{
+    struct xf_json reader = {.what = "absent", .err = err};
+    char service[XF_NAME_BYTES] = "";
+    xf_message_name_read(&reader, message, "service", service);
+    if (reader.failed) {
+        return -1;
+    }
+    memcpy(ret_service, service, sizeof(service));
     return 0;
 }

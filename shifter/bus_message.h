@@ -26,6 +26,8 @@ enum xf_message_kind {
     XF_MESSAGE_COMMAND,   /* up */
     XF_MESSAGE_STATE,     /* down */
     XF_MESSAGE_REPLY,     /* down */
+    XF_MESSAGE_OFFER,     /* up: a state that the store does not have any more */
+    XF_MESSAGE_ABSENT,    /* from the bus itself: the store has no readable state of a service */
 };
 bool xf_message_kind_of(const json_t *message, enum xf_message_kind *ret);
 
@@ -176,6 +178,23 @@ struct xf_message_state {
 XF_NODISCARD json_t *xf_message_state_make(const struct xf_message_state *state);
 XF_NODISCARD int xf_message_state_read(const json_t *message, struct xf_message_state *ret,
                                        struct xf_error *err);
+
+/* ---- offer: a document newer than the store's, from a proxy that saw it ---- */
+
+struct xf_message_offer {
+    char service[XF_NAME_BYTES];
+    struct xf_version version;
+    char write_id[XF_UUID_TEXT_BYTES];
+    const char *document; /* JSON text; lives with the message */
+};
+XF_NODISCARD json_t *xf_message_offer_make(const struct xf_message_offer *offer);
+XF_NODISCARD int xf_message_offer_read(const json_t *message, struct xf_message_offer *ret,
+                                       struct xf_error *err);
+
+/* ---- absent: said by the bus, names the service ---- */
+XF_NODISCARD json_t *xf_message_absent_make(const char *service);
+XF_NODISCARD int xf_message_absent_read(const json_t *message, char ret_service[XF_NAME_BYTES],
+                                        struct xf_error *err);
 
 /* ---- reply: the answer to one command ---- */
 

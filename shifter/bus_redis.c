@@ -11,6 +11,7 @@
  */
 #include "shifter/bus_kinds.h"
 #include "shifter/bus_message.h"
+#include "shifter/bus_redis_offer.h"
 #include "shifter/bus_redis_reader.h"
 #include "shifter/store_redis_reply.h"
 
@@ -31,6 +32,7 @@ struct followed { /* one service */
     char *document;
     char *shown;  /* as told last; NULL: none */
     bool changed; /* something must be told */
+    bool absent;  /* no state can be read: told each turn, for those who may have one to offer */
 };
 
 struct redis_agent {
@@ -94,12 +96,23 @@ static void tell_state(struct followed *service)
     }
 }
 
+static void tell_absent(struct followed *service)
+{
+    json_t *message = xf_message_absent_make(service->name);
+    if (message != NULL) {
+        service->agent->calls.received(service->agent->calls.context, message);
+        json_decref(message);
+    }
+}
+
 /* The last answer of this turn: tells what changed, and waits for more. */
 static void end_turn(struct redis_agent *agent)
 {
     for (unsigned i = 0; i < agent->services_count; i++) {
         struct followed *service = &agent->services[i];
-        if (service->changed && service->document != NULL) {
+        if (service->absent) {
+            tell_absent(service);
+        } else if (service->changed && service->document != NULL) {
             service->changed = false;
             tell_state(service);
         }
@@ -153,6 +166,7 @@ static void got_version(void *context, const redisReply *reply, const char *why)
     char write_id[XF_UUID_TEXT_BYTES];
     XF_ASSERT(agent->magic == AGENT_MAGIC);
     bool there = reply != NULL && xf_redis_read_version(reply, &version, write_id);
+    service->absent = reply != NULL && !there;
     if (there) {
         xf_bus_reader_place(agent->reader, 1 + (unsigned) (service - agent->services),
                             version.generation, version.revision);
@@ -233,6 +247,9 @@ static bool redis_send(struct xf_bus_agent *base, json_t *message)
 {
     struct redis_agent *agent = agent_of(base);
     const char *kind = json_string_value(json_object_get(message, "kind"));
+    if (kind != NULL && strcmp(kind, "offer") == 0) {
+        return agent->told_up && xf_bus_redis_offer(agent->out, agent->config, message);
+    }
     bool command = kind != NULL && strcmp(kind, "command") == 0;
     char key[XF_REDIS_KEY_BYTES];
     xf_redis_key(agent->config, "fleet", command ? "commands" : "up", key);

@@ -7,6 +7,7 @@
  * written under the fence.
  */
 #include "shifter/bus_kinds.h"
+#include "shifter/bus_redis_offer.h"
 #include "shifter/bus_redis_reader.h"
 #include "shifter/store_redis_reply.h"
 
@@ -23,6 +24,7 @@ struct redis_leader {
     struct xf_bus_leader_calls calls;
     struct xf_bus_reader *reader;
     struct xf_resp *out;
+    struct xf_bus_offers *offers;
 };
 
 static struct redis_leader *leader_of(struct xf_bus_leader *base)
@@ -40,10 +42,16 @@ static void on_received(void *context, unsigned stream, json_t *message)
     leader->calls.received(leader->calls.context, message);
 }
 
+static void on_offered(void *context, json_t *message)
+{
+    on_received(context, 0, message);
+}
+
 static void on_turn(void *context)
 {
     struct redis_leader *leader = context;
     XF_ASSERT(leader->magic == LEADER_MAGIC);
+    xf_bus_offers_look(leader->offers, xf_clock_monotonic_ms(xf_clock_system()));
     xf_bus_reader_next(leader->reader);
 }
 
@@ -109,6 +117,7 @@ static void redis_leader_destroy(struct xf_bus_leader *base)
     struct redis_leader *leader = leader_of(base);
     xf_bus_reader_destroy(leader->reader);
     xf_resp_destroy(leader->out);
+    xf_bus_offers_destroy(leader->offers);
     free(leader);
 }
 
@@ -134,7 +143,9 @@ int xf_bus_redis_lead(const struct xf_config *config, struct event_base *loop,
     leader->reader =
         xf_bus_reader_create(loop, xf_clock_system(), leader->config, streams, 2, &reader_calls);
     leader->out = xf_resp_create(loop, xf_clock_system(), leader->config, &out_calls);
-    if (leader->reader == NULL || leader->out == NULL) {
+    leader->offers =
+        leader->out != NULL ? xf_bus_offers_create(config, leader->out, on_offered, leader) : NULL;
+    if (leader->reader == NULL || leader->out == NULL || leader->offers == NULL) {
         redis_leader_destroy(&leader->base);
         return XF_FAIL(err, XF_E_NO_MEMORY, "bus: out of memory");
     }

@@ -569,6 +569,20 @@ static void on_samples(struct controller *controller, const json_t *message)
     xf_message_samples_release(&samples);
 }
 
+static void on_offer(struct controller *controller, const json_t *message)
+{
+    struct xf_message_offer offer;
+    struct xf_error err;
+    if (xf_message_offer_read(message, &offer, &err) != 0) {
+        odd_message(controller, &err);
+        return;
+    }
+    struct xf_tenure *tenure = tenure_of(controller, offer.service);
+    if (tenure != NULL) {
+        xf_tenure_offer(tenure, &offer);
+    }
+}
+
 static void refuse_command(struct controller *controller, const struct xf_message_command *command)
 {
     struct xf_message_reply answer = {.exit = 2};
@@ -617,6 +631,8 @@ static void on_message(void *context, json_t *message)
         on_samples(controller, message);
     } else if (kind == XF_MESSAGE_COMMAND) {
         on_command(controller, message);
+    } else if (kind == XF_MESSAGE_OFFER) {
+        on_offer(controller, message);
     }
 }
 

@@ -27,6 +27,7 @@ struct xf_lease {
     struct xf_lease_calls calls;
     bool leads;
     bool stopped;  /* given up */
+    bool led;      /* the last lease that stood, as far as is known here, was mine */
     bool busy;     /* an answer is due */
     bool orphaned; /* destroyed while busy: the answer frees it */
     uint64_t epoch;
@@ -118,6 +119,7 @@ static void got_taken(void *context, enum xf_store_result result, const char *me
         return;
     }
     lease->leads = true;
+    lease->led = true;
     lease->mine = lease->next;
     lease->epoch = lease->next.epoch;
     lease->acked_ms = lease->sent_ms;
@@ -151,11 +153,13 @@ static void got_state(void *context, enum xf_store_result result,
                                     got_taken, lease);
 }
 
-/* Whether the lease as it was seen may be taken now. */
+/* Whether the lease as it was seen may be taken now.  Where the store lost the lease, who held it
+ * last takes it at once: it knows most, and the script lets only one have it. */
 static bool may_take(const struct xf_lease *lease, bool present)
 {
     bool given_up = present && lease->seen.holder[0] == '\0';
-    return owns_store(lease) || given_up || strcmp(lease->seen.holder, lease->holder) == 0 ||
+    return owns_store(lease) || given_up || (!present && lease->led) ||
+           strcmp(lease->seen.holder, lease->holder) == 0 ||
            now_of(lease) - lease->seen_ms >= XF_LEASE_TAKE_MS;
 }
 
@@ -179,6 +183,7 @@ static void got_lease(void *context, enum xf_store_result result,
         lease->seen_ms = now_of(lease);
     }
     lease->seen = now;
+    lease->led = lease->led && (now.holder[0] == '\0' || strcmp(now.holder, lease->holder) == 0);
     if (!may_take(lease, found != NULL)) {
         lease->next_ms = now_of(lease) + LOOK_MS;
         return;
@@ -240,6 +245,13 @@ void xf_lease_met_epoch(struct xf_lease *lease, uint64_t epoch)
 {
     if (epoch > lease->epoch_met) {
         lease->epoch_met = epoch;
+    }
+}
+
+void xf_lease_renew(struct xf_lease *lease)
+{
+    if (lease->leads) {
+        lose(lease, "a larger epoch was met");
     }
 }
 

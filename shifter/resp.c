@@ -28,7 +28,7 @@
 
 #define RESP_MAGIC         0x72657370u
 #define BACKOFF_MS_MIN     50
-#define BACKOFF_MS_MAX     2000
+#define BACKOFF_MS_MAX     1000
 #define PASSWORD_BYTES_MAX 1024
 #define SENTINEL_MS        500 /* to connect to one, and for its answer */
 

@@ -58,6 +58,7 @@ struct xf_tenure *xf_tenure_create(const struct xf_tenure_options *options,
     }
     tenure->grid_offset_ms = xf_clock_wall_ms(options->clock) - xf_tenure_now(tenure);
     tenure->was_ok = true;
+    tenure->created_ms = xf_tenure_now(tenure);
     tenure->ok_wall_ms = xf_clock_wall_ms(options->clock);
     xf_grid_init(&tenure->grid);
     struct xf_lease_calls lease_calls = {.led = on_led, .lost = on_lost, .context = tenure};
@@ -90,6 +91,7 @@ void xf_tenure_destroy(struct xf_tenure *tenure)
     xf_decision_release(&tenure->write.decision);
     free(tenure->write.document);
     free(tenure->write.entry);
+    xf_tenure_recover_release(tenure);
     xf_document_destroy(tenure->document);
     free(tenure->document_text);
     free(tenure->judge_text);
@@ -116,7 +118,8 @@ const char *xf_tenure_service(const struct xf_tenure *tenure)
 
 bool xf_tenure_store_ok(const struct xf_tenure *tenure)
 {
-    return tenure->options.store->ok && !tenure->refused && !tenure->write.lost;
+    return tenure->options.store->ok && !tenure->refused && !tenure->write.lost &&
+           !tenure->holds_newer && !tenure->log_differs && tenure->ahead_ms == 0;
 }
 
 /* ---- leading and losing ---- */
@@ -128,6 +131,9 @@ static void on_led(void *context, uint64_t epoch)
     char text[64];
     (void) snprintf(text, sizeof(text), "epoch=%llu", (unsigned long long) epoch);
     xf_tenure_note(tenure, "leader.led", text);
+    tenure->led_ms = xf_tenure_now(tenure);
+    tenure->doubted = false;
+    tenure->ahead_ms = 0;
     xf_tenure_load_again(tenure);
 }
 
@@ -144,6 +150,7 @@ static void on_lost(void *context, const char *why)
 void xf_tenure_load_again(struct xf_tenure *tenure)
 {
     tenure->phase = XF_TENURE_LOADING;
+    tenure->read_log = false;
     tenure->read_progress = false;
     tenure->read_judge = false;
     tenure->read_time = false;
@@ -183,25 +190,6 @@ static void adopt_loaded(struct xf_tenure *tenure, const struct xf_store_state *
     (void) snprintf(tenure->write_id, sizeof(tenure->write_id), "%s", state->write_id);
 }
 
-/* The first document of a service, or the one known here where the store forgot its own. */
-static void make_first(struct xf_tenure *tenure)
-{
-    if (tenure->document != NULL) {
-        tenure->holds_newer = true;
-        tenure->found = (struct xf_version){0};
-        return;
-    }
-    const struct xf_config *config = tenure->options.config;
-    tenure->document =
-        xf_document_create(tenure->service->name, config->clusters[tenure->service->live].name);
-    if (tenure->document == NULL) {
-        load_failed(tenure, "state", "out of memory");
-        return;
-    }
-    tenure->document->since_ms = xf_clock_wall_ms(tenure->options.clock);
-    tenure->version = (struct xf_version){0};
-}
-
 static void got_state(void *context, enum xf_store_result result,
                       const struct xf_store_state *state, const char *message)
 {
@@ -210,26 +198,60 @@ static void got_state(void *context, enum xf_store_result result,
     tenure->reading = XF_READ_NONE;
     struct xf_document *document = NULL;
     struct xf_error err = {0};
-    if (result == XF_STORE_ABSENT) {
-        make_first(tenure);
+    tenure->unreadable = result == XF_STORE_UNREADABLE;
+    if (result == XF_STORE_ABSENT || result == XF_STORE_UNREADABLE) {
+        if (!xf_tenure_recover_absent(tenure)) {
+            load_failed(tenure, "state", "out of memory");
+        }
     } else if (result != XF_STORE_OK) {
         load_failed(tenure, "state", message);
     } else if (tenure->document != NULL &&
                xf_version_compare(&state->version, &tenure->version) < 0) {
         tenure->holds_newer = true;
+        tenure->doubted = true;
         tenure->found = state->version;
-    } else if (xf_document_read(state->document, &document, &err) != 0) {
-        load_failed(tenure, "state", err.message);
-    } else if (strcmp(document->service, tenure->service->name) != 0) {
+    } else if (xf_document_read(state->document, &document, &err) != 0 ||
+               strcmp(document->service, tenure->service->name) != 0) {
+        xf_tenure_note(tenure, "store.damaged",
+                       err.message[0] != '\0' ? err.message : "the document is another service's");
         xf_document_destroy(document);
-        load_failed(tenure, "state", "is another service's");
+        xf_tenure_recover_met(tenure, state->version.generation);
+        tenure->unreadable = true;
+        if (!xf_tenure_recover_absent(tenure)) {
+            load_failed(tenure, "state", "out of memory");
+        }
+        tenure->found = state->version;
     } else {
         adopt_loaded(tenure, state, document);
     }
     if (tenure->retry_ms <= xf_tenure_now(tenure) && tenure->phase == XF_TENURE_LOADING &&
         tenure->document != NULL) {
-        tenure->read_progress = true; /* to be read next */
+        tenure->read_log = tenure->log_differs;
+        tenure->read_progress = !tenure->log_differs;
     }
+}
+
+/* The log's top, where it is elsewhere than the state: what is written next goes beyond it. */
+static void got_log(void *context, enum xf_store_result result,
+                    const struct xf_store_entry *entries, size_t count, const char *message)
+{
+    struct xf_tenure *tenure = context;
+    XF_ASSERT(tenure->magic == XF_TENURE_MAGIC);
+    tenure->reading = XF_READ_NONE;
+    if (result == XF_STORE_LOST || result == XF_STORE_REFUSED) {
+        load_failed(tenure, "log", message);
+        return;
+    }
+    if (result == XF_STORE_OK && count > 0) {
+        xf_tenure_recover_met(tenure, entries[count - 1].generation);
+    }
+    if (!tenure->holds_newer) {
+        tenure->holds_newer = true;
+        tenure->found = tenure->version;
+    }
+    tenure->log_differs = false;
+    tenure->read_log = false;
+    tenure->read_progress = true;
 }
 
 /* The members that an earlier leader knew: who is silent since then must still block. */
@@ -345,6 +367,9 @@ static void load(struct xf_tenure *tenure)
     } else if (tenure->read_judge) {
         tenure->reading = XF_READ_JUDGE;
         store->calls->read_checkpoint(store, service, "judge", got_judge, tenure);
+    } else if (tenure->read_log) {
+        tenure->reading = XF_READ_LOG;
+        store->calls->read_log_tail(store, service, 1, got_log, tenure);
     } else if (tenure->read_progress) {
         tenure->reading = XF_READ_PROGRESS;
         store->calls->read_checkpoint(store, service, "progress", got_progress, tenure);
@@ -472,7 +497,7 @@ static void decide(struct xf_tenure *tenure)
     xf_tenure_facts(tenure, NULL, &facts);
     xf_progress_tick(&tenure->progress, tenure->document, facts.boot_ms, facts.fleet.in_force,
                      !tenure->write.on && xf_control_counts(tenure->document, &facts));
-    if (tenure->write.on || write_first(tenure)) {
+    if (tenure->write.on || xf_tenure_recovering(tenure) || write_first(tenure)) {
         return;
     }
     xf_tenure_commands_tick(tenure);
@@ -486,6 +511,30 @@ static void decide(struct xf_tenure *tenure)
     if (decision.document != NULL) {
         xf_tenure_judge_explain(tenure, decision.entry);
         xf_tenure_write(tenure, &decision, NULL, false);
+    }
+}
+
+/* The log's top, too: an agent that cannot read the log hears no answers. */
+static void got_log_look(void *context, enum xf_store_result result,
+                         const struct xf_store_entry *entries, size_t count, const char *message)
+{
+    struct xf_tenure *tenure = context;
+    (void) message;
+    XF_ASSERT(tenure->magic == XF_TENURE_MAGIC);
+    tenure->looking = false;
+    bool same = xf_version_compare(&tenure->version, &tenure->looked_from) == 0;
+    bool known =
+        result == XF_STORE_OK || result == XF_STORE_ABSENT || result == XF_STORE_UNREADABLE;
+    if (tenure->phase != XF_TENURE_LEADING || tenure->write.on || !same || !known) {
+        return;
+    }
+    bool agrees = result == XF_STORE_OK && count == 1 &&
+                  entries[0].generation == tenure->version.generation &&
+                  entries[0].revision == tenure->version.revision;
+    if (!agrees) {
+        xf_tenure_note(tenure, "store.log_differs", "the log's top is not the state");
+        tenure->log_differs = true;
+        xf_tenure_load_again(tenure);
     }
 }
 
@@ -506,7 +555,16 @@ static void got_look(void *context, enum xf_store_result result, const struct xf
     if (known && xf_version_compare(&found, &tenure->version) < 0) {
         xf_tenure_note(tenure, "store.set_back", "the store knows less than it did");
         tenure->holds_newer = true;
+        tenure->doubted = true;
+        tenure->led_ms = xf_tenure_now(tenure);
         tenure->found = found;
+    } else if (result == XF_STORE_UNREADABLE) {
+        xf_tenure_note(tenure, "store.damaged", "what the store has is not what was written");
+        xf_tenure_load_again(tenure);
+    } else if (result == XF_STORE_OK && tenure->options.store->kind != XF_STORE_SQLITE) {
+        tenure->looking = true;
+        tenure->options.store->calls->read_log_tail(tenure->options.store, tenure->service->name, 1,
+                                                    got_log_look, tenure);
     }
 }
 

@@ -83,6 +83,8 @@ void xf_tenure_tick(struct xf_tenure *tenure);
 /* A verb or a question; answered through `reply`, at once or later.  Borrows the command. */
 void xf_tenure_command(struct xf_tenure *tenure, const struct xf_message_command *command);
 void xf_tenure_samples(struct xf_tenure *tenure, const struct xf_message_samples *samples);
+/* A document that a proxy saw and the store does not have. */
+void xf_tenure_offer(struct xf_tenure *tenure, const struct xf_message_offer *offer);
 /* Does the record stand, and do I lead?  Answered through `checked`, at once or later. */
 void xf_tenure_signal_check(struct xf_tenure *tenure);
 /* Every receiver took `sequence`. */

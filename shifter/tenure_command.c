@@ -114,6 +114,9 @@ void xf_tenure_command(struct xf_tenure *tenure, const struct xf_message_command
 {
     XF_ASSERT(tenure->magic == XF_TENURE_MAGIC);
     struct xf_message_command *kept = NULL;
+    if (tenure->options.store->kind != XF_STORE_SQLITE && !xf_lease_leads(tenure->lease)) {
+        return; /* the leader's; without one it comes again */
+    }
     if (tenure->document != NULL && xf_tenure_question(tenure, command)) {
         return;
     }

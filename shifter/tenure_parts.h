@@ -17,7 +17,7 @@
 #define XF_WAIT_MS        5000  /* then a verb answers and names who lags */
 #define XF_RETRY_MS       250   /* between attempts at the store */
 #define XF_CHECKPOINT_MS  1000
-#define XF_LOOK_MS        5000 /* between looks at what the store has */
+#define XF_LOOK_MS        1000 /* between looks at what the store has */
 
 enum xf_tenure_phase {
     XF_TENURE_ASIDE,   /* another leads, or nobody yet */
@@ -25,7 +25,14 @@ enum xf_tenure_phase {
     XF_TENURE_LEADING,
 };
 
-enum xf_tenure_read { XF_READ_NONE, XF_READ_STATE, XF_READ_PROGRESS, XF_READ_JUDGE, XF_READ_TIME };
+enum xf_tenure_read {
+    XF_READ_NONE,
+    XF_READ_STATE,
+    XF_READ_LOG,
+    XF_READ_PROGRESS,
+    XF_READ_JUDGE,
+    XF_READ_TIME,
+};
 
 struct xf_pending_write {
     bool on;
@@ -66,7 +73,7 @@ struct xf_tenure {
     struct xf_lease *lease;
     enum xf_tenure_phase phase;
     enum xf_tenure_read reading;               /* the read under way */
-    bool read_progress, read_judge, read_time; /* done in this loading */
+    bool read_log, read_progress, read_judge, read_time; /* what is to be read next */
     int64_t retry_ms;
 
     /* what stands in the store, as far as known */
@@ -80,10 +87,24 @@ struct xf_tenure {
     struct xf_version looked_from;
     struct xf_version found; /* what the store had instead: a restoring write expects it */
 
+    /* tenure_recover.c */
+    int64_t created_ms, led_ms;
+    bool doubted;    /* the store was found empty, damaged or older: the fleet is heard first */
+    bool unreadable; /* what stands there is not ours: written over only with what is known */
+    bool log_differs;        /* the log's top is elsewhere than the state: it is read, and passed */
+    bool unsure;             /* restored while a member was silent that may know more */
+    uint64_t generation_met; /* the largest seen anywhere */
+    int64_t ahead_ms;        /* since when a member is ahead of what is known; 0: none is */
+    struct xf_document *offered; /* the newest that a proxy offered; NULL: none */
+    char *offered_text;
+    struct xf_version offered_version;
+    char offered_id[XF_UUID_TEXT_BYTES];
+
     struct xf_pending_write write;
     struct xf_message_command *commands[XF_COMMANDS_MAX];
     int64_t commands_ms[XF_COMMANDS_MAX];
     unsigned commands_first, commands_count;
+    bool requeued; /* a command waits again because the state had changed under it */
     struct xf_waiter waiters[XF_WAITERS_MAX];
     unsigned waiters_count;
 
@@ -176,6 +197,13 @@ void xf_tenure_write(struct xf_tenure *tenure, struct xf_decision *decision,
 void xf_tenure_write_tick(struct xf_tenure *tenure);
 /* Gives the write up: its command is told `exit_code` and why. */
 void xf_tenure_write_drop(struct xf_tenure *tenure, int exit_code, const char *why);
+
+/* tenure_recover.c.  True while what the store has is in doubt: nothing is decided then. */
+bool xf_tenure_recovering(struct xf_tenure *tenure);
+/* The document that is known where the store has none; false: no memory. */
+bool xf_tenure_recover_absent(struct xf_tenure *tenure);
+void xf_tenure_recover_met(struct xf_tenure *tenure, uint64_t generation);
+void xf_tenure_recover_release(struct xf_tenure *tenure);
 
 /* tenure_command.c */
 void xf_tenure_commands_tick(struct xf_tenure *tenure);

@@ -52,10 +52,14 @@ static void ask(struct xf_tenure *tenure)
 }
 
 static struct xf_version next_version(const struct xf_tenure *tenure,
-                                      const struct xf_decision *decision)
+                                      const struct xf_decision *decision, bool restored)
 {
     struct xf_version next = tenure->version;
     next.epoch = xf_lease_epoch(tenure->lease);
+    if (restored) { /* beyond everything that was seen */
+        next.generation =
+            tenure->generation_met > next.generation ? tenure->generation_met : next.generation;
+    }
     if (decision->revision) {
         next.revision++;
     } else {
@@ -80,7 +84,7 @@ void xf_tenure_write(struct xf_tenure *tenure, struct xf_decision *decision,
     *write = (struct xf_pending_write){.on = true,
                                        .decision = *decision,
                                        .expected = restored ? tenure->found : tenure->version,
-                                       .next = next_version(tenure, decision),
+                                       .next = next_version(tenure, decision, restored),
                                        .restored = restored};
     write->document = xf_document_write(write->decision.document);
     write->entry = json_dumps(write->decision.entry, JSON_COMPACT);
@@ -107,7 +111,10 @@ static void adopt(struct xf_tenure *tenure)
     tenure->document_text = write->document;
     tenure->version = write->next;
     memcpy(tenure->write_id, write->write_id, sizeof(tenure->write_id));
+    tenure->requeued = tenure->requeued && !write->for_command;
     tenure->holds_newer = false;
+    tenure->doubted = false;
+    tenure->unreadable = false;
     tenure->refused = false;
     json_t *entry = write->decision.entry;
     bool run_action = write->decision.run_action;
@@ -165,13 +172,22 @@ static void write_done(void *context, enum xf_store_result result, const char *m
         xf_tenure_write_drop(tenure, 7,
                              "unknown: another leader took over, the change may yet stand");
         xf_tenure_load_again(tenure);
+        xf_lease_renew(tenure->lease); /* where nobody did: in an epoch beyond the stored one */
         return;
-    case XF_STORE_STALE:
     case XF_STORE_LOG_AHEAD:
     case XF_STORE_LOG_BEHIND:
-    case XF_STORE_ABSENT:
     case XF_STORE_UNREADABLE:
+        tenure->log_differs = true;
+        __attribute__((fallthrough));
+    case XF_STORE_STALE:
+    case XF_STORE_ABSENT:
         xf_tenure_note(tenure, "store.stale", why);
+        if (write->for_command && !tenure->requeued) {
+            tenure->requeued = true; /* decided anew on what is loaded; once */
+            xf_tenure_command(tenure, &write->command);
+            xf_message_command_release(&write->command);
+            write->for_command = false;
+        }
         xf_tenure_write_drop(tenure, 7, "the store's state had changed; try again");
         xf_tenure_load_again(tenure);
         return;

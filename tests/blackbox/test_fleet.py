@@ -1,48 +1,19 @@
 """Two hosts on one Redis: one leads, both serve, and no loss of Redis moves a weight."""
 
 import os
-import shutil
 import signal
-import subprocess
 import time
-from pathlib import Path
 
 import pytest
 
-from harness import net
 from harness.load import Load
-from harness.processes import Started
+from harness.redis import Redis
 
 pytestmark = pytest.mark.slow
 
 
-class Redis:
-    """A real redis-server that keeps nothing on disk."""
-
-    def __init__(self, folder):
-        self.folder = Path(folder)
-        self.port = net.free_port()
-        self.process = None
-        self.start()
-
-    def start(self):
-        self.process = Started(
-            ["redis-server", "--port", self.port, "--bind", "127.0.0.1", "--save", "", "--dir", self.folder],
-            self.folder / "redis.log")
-        net.wait_until(lambda: net.accepts(self.port), 10, "redis-server")
-
-    def command(self, *words):
-        return subprocess.run(["redis-cli", "-p", str(self.port), *words], check=True, capture_output=True,
-                              text=True).stdout
-
-    def end(self):
-        if self.process is not None:
-            self.process.end()
-
-
 @pytest.fixture
 def fleet(crossfade, nginx, started, folder):
-    assert shutil.which("redis-server"), "redis-server is needed"
     redis = Redis(folder)
     started.append(redis)
     v1, v2 = nginx("v1"), nginx("v2")

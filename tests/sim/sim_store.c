@@ -27,6 +27,7 @@ struct op {
     enum op_kind kind;
     struct sim_store *store;
     struct op *next;
+    struct xf_store_entry top;
     bool answered; /* the caller has its answer; the letter may still be on its way */
     bool arrives, returns;
     struct xf_store_write write;
@@ -78,7 +79,8 @@ static void answer(struct op *op, enum xf_store_result result)
         ((xf_store_got_text *) op->callback)(op->context, result, op->text, "");
         break;
     case OP_TAIL:
-        ((xf_store_got_log *) op->callback)(op->context, result, NULL, 0, "");
+        ((xf_store_got_log *) op->callback)(op->context, result, &op->top,
+                                            op->top.generation > 0 ? 1 : 0, "");
         break;
     case OP_WRITE:
     case OP_PUT:
@@ -190,7 +192,10 @@ static void perform(struct sim *sim, struct op *op)
     case OP_WRITE:
         do_write(sim, op);
         break;
-    case OP_TAIL:
+    case OP_TAIL: /* one entry is enough: whether the log's top is the state */
+        op->top = (struct xf_store_entry){.generation = sim->present ? sim->version.generation : 0,
+                                          .revision = sim->version.revision,
+                                          .entry = "{}"};
         break;
     case OP_PUT:
         if (fenced(sim, op)) {

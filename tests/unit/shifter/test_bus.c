@@ -29,6 +29,7 @@
 /* What one side heard. */
 struct heard {
     json_t *messages[SEEN_MAX];
+    unsigned absent;
     unsigned count;
     unsigned ups, downs;
     bool up;
@@ -50,7 +51,10 @@ struct place {
 static void hear(void *context, json_t *message)
 {
     struct heard *heard = context;
-    if (heard->count < SEEN_MAX) {
+    const char *kind = json_string_value(json_object_get(message, "kind"));
+    if (kind != NULL && strcmp(kind, "absent") == 0) {
+        heard->absent++; /* said each turn while the store has nothing */
+    } else if (heard->count < SEEN_MAX) {
         heard->messages[heard->count++] = json_incref(message);
     }
 }
@@ -592,6 +596,34 @@ static bool agent_heard_twice(struct place *place)
     return place->down.count >= 2;
 }
 
+static bool agent_hears_absent(struct place *place)
+{
+    return place->down.absent > 0 && place->down.up;
+}
+
+static void
+redis_an_agent_hears_that_the_store_has_nothing_and_its_newest_offer_is_told(void **state)
+{
+    struct place *place = *state;
+    struct xf_message_offer offer = {.service = "gateway",
+                                     .version = {2, 9, 0},
+                                     .write_id = "aaaaaaaa-0000-4000-8000-000000000001",
+                                     .document = "{}"};
+    follow(place);
+    assert_true(until(place, agent_hears_absent));
+    json_t *newer = xf_message_offer_make(&offer);
+    offer.version.generation = 8;
+    json_t *older = xf_message_offer_make(&offer);
+    assert_true(xf_bus_send(place->agent, newer));
+    assert_true(xf_bus_send(place->agent, older));
+    lead(place);
+    assert_true(until(place, leader_heard_one));
+    assert_string_equal(text_of(place->up.messages[0], "kind"), "offer");
+    assert_int_equal(generation_of(place->up.messages[0]), 9);
+    json_decref(newer);
+    json_decref(older);
+}
+
 static void redis_what_the_store_holds_is_told_without_any_leader(void **state)
 {
     struct place *place = *state;
@@ -806,6 +838,7 @@ int main(void)
     const struct CMUnitTest redis_tests[] = {
         CONTRACT(ON_REDIS),
         ON_REDIS(redis_what_the_store_holds_is_told_without_any_leader),
+        ON_REDIS(redis_an_agent_hears_that_the_store_has_nothing_and_its_newest_offer_is_told),
         ON_REDIS(redis_progress_of_the_documents_epoch_comes_beside_it),
         ON_REDIS(redis_a_change_is_told_long_before_the_next_look),
         ON_REDIS(redis_what_is_not_ours_is_not_told),
