@@ -87,7 +87,7 @@ struct controller {
     struct hearers hearers[XF_SERVICES_MAX];
     struct asking *askings; /* gates of gates.during that run now */
     unsigned tenures_count;
-    struct xf_log_limit odd_messages;
+    struct xf_log_limit odd_messages, twins;
 };
 
 static struct xf_tenure *tenure_of(struct controller *controller, const char *service)
@@ -539,6 +539,28 @@ static void odd_message(struct controller *controller, const struct xf_error *er
                    xf_log_quote(err->message, quoted));
 }
 
+/* What must not be: one identity on two hosts, and a member that was forgotten and lives. */
+static void alarm_member(struct controller *controller, const struct xf_member *member)
+{
+    if (member == NULL || !(member->twice || member->returned)) {
+        return;
+    }
+    const struct xf_message_proxy *proxy = &member->heartbeat.proxy;
+    if (member->returned) {
+        xf_roster_noticed(controller->roster, proxy->id);
+        xf_log(XF_LOG_ERROR, "roster.returned",
+               "proxy=%s id=%s text=\"it was forgotten and speaks "
+               "again: it blocks the signal like every other member\"",
+               proxy->name, proxy->id);
+    }
+    if (member->twice) {
+        xf_log_limited(&controller->twins, 1, XF_LOG_ERROR, "roster.twice",
+                       "proxy=%s id=%s boot=%s text=\"this identity was heard with another boot a "
+                       "moment ago: a restart, or two hosts with one state_dir\"",
+                       proxy->name, proxy->id, proxy->boot);
+    }
+}
+
 static void on_heartbeat(struct controller *controller, const json_t *message)
 {
     struct xf_message_heartbeat heartbeat;
@@ -547,11 +569,14 @@ static void on_heartbeat(struct controller *controller, const json_t *message)
         odd_message(controller, &err);
         return;
     }
+    char id[XF_UUID_TEXT_BYTES];
+    memcpy(id, heartbeat.proxy.id, sizeof(id));
     if (!xf_roster_heartbeat(controller->roster, &heartbeat,
                              xf_clock_boottime_ms(controller->clock))) {
         (void) XF_FAIL(&err, XF_E_FAILED, "heartbeat: too many proxies, or out of memory");
         odd_message(controller, &err);
     }
+    alarm_member(controller, xf_roster_find(controller->roster, id));
 }
 
 static void on_samples(struct controller *controller, const json_t *message)

@@ -16,6 +16,8 @@ struct xf_roster {
     unsigned count, capacity;
     uint64_t version;
     struct xf_roster_traffic traffic;
+    struct xf_forgotten forgotten[XF_FORGOTTEN_MAX]; /* a ring; an empty id is none */
+    unsigned forgotten_next;
 };
 
 struct xf_roster *xf_roster_create(const struct xf_config *config)
@@ -104,6 +106,62 @@ uint64_t xf_roster_version(const struct xf_roster *roster)
     return roster->version;
 }
 
+static void bury(struct xf_roster *roster, const struct xf_message_proxy *proxy)
+{
+    struct xf_forgotten *tomb = &roster->forgotten[roster->forgotten_next++ % XF_FORGOTTEN_MAX];
+    memcpy(tomb->id, proxy->id, sizeof(tomb->id));
+    memcpy(tomb->name, proxy->name, sizeof(tomb->name));
+}
+
+static bool unbury(struct xf_roster *roster, const char *id)
+{
+    bool found = false;
+    for (unsigned i = 0; i < XF_FORGOTTEN_MAX; i++) {
+        if (strcmp(roster->forgotten[i].id, id) == 0) {
+            roster->forgotten[i] = (struct xf_forgotten){0};
+            found = true;
+        }
+    }
+    return found;
+}
+
+bool xf_roster_forgotten(const struct xf_roster *roster, const char *proxy)
+{
+    for (unsigned i = 0; proxy[0] != '\0' && i < XF_FORGOTTEN_MAX; i++) {
+        const struct xf_forgotten *tomb = &roster->forgotten[i];
+        if (tomb->id[0] != '\0' &&
+            (strcmp(tomb->id, proxy) == 0 || strcmp(tomb->name, proxy) == 0)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+unsigned xf_roster_tombs(const struct xf_roster *roster, const struct xf_forgotten **ret)
+{
+    *ret = roster->forgotten;
+    return XF_FORGOTTEN_MAX;
+}
+
+void xf_roster_noticed(struct xf_roster *roster, const char *id)
+{
+    struct xf_member *member = find_id(roster, id);
+    if (member != NULL) {
+        member->returned = false;
+    }
+}
+
+const struct xf_member *xf_roster_find(const struct xf_roster *roster, const char *proxy)
+{
+    for (unsigned i = 0; i < roster->count; i++) {
+        const struct xf_message_proxy *member = &roster->members[i].heartbeat.proxy;
+        if (strcmp(member->id, proxy) == 0 || strcmp(member->name, proxy) == 0) {
+            return &roster->members[i];
+        }
+    }
+    return NULL;
+}
+
 bool xf_roster_heartbeat(struct xf_roster *roster, struct xf_message_heartbeat *heartbeat,
                          int64_t now_ms)
 {
@@ -125,6 +183,7 @@ bool xf_roster_heartbeat(struct xf_roster *roster, struct xf_message_heartbeat *
     }
     bool same_boot = !fresh && strcmp(member->heartbeat.proxy.boot, heartbeat->proxy.boot) == 0;
     member->twice = !fresh && !same_boot && !xf_member_silent(member, now_ms);
+    member->returned = member->returned || (fresh && unbury(roster, heartbeat->proxy.id));
     xf_roster_traffic_add(&roster->traffic, same_boot ? &member->heartbeat : NULL, heartbeat,
                           now_ms);
     xf_message_heartbeat_release(&member->heartbeat);
@@ -141,6 +200,7 @@ bool xf_roster_forget(struct xf_roster *roster, const char *proxy, int64_t now_m
         if (xf_member_silent(member, now_ms) &&
             (strcmp(member->heartbeat.proxy.id, proxy) == 0 ||
              strcmp(member->heartbeat.proxy.name, proxy) == 0)) {
+            bury(roster, &member->heartbeat.proxy);
             take_out(roster, member);
             return true;
         }

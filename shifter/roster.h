@@ -22,7 +22,8 @@ struct xf_roster;
 struct xf_member {
     struct xf_message_heartbeat heartbeat; /* the newest */
     int64_t seen_ms;
-    bool twice; /* its id speaks with two live boots */
+    bool twice;    /* its id speaks with two live boots */
+    bool returned; /* it was forgotten and spoke again: told once to whoever asks */
 };
 
 XF_NODISCARD struct xf_roster *xf_roster_create(const struct xf_config *config);
@@ -33,8 +34,22 @@ bool xf_roster_heartbeat(struct xf_roster *roster, struct xf_message_heartbeat *
                          int64_t now_ms);
 /* A member that an earlier leader knew: silent until it is heard of. */
 bool xf_roster_recall(struct xf_roster *roster, const char *id, const char *name);
-/* By name or id; false: unknown, or not silent. */
+/* By name or id; false: unknown, or not silent.  Its id is remembered, so that its return is seen.
+ */
 bool xf_roster_forget(struct xf_roster *roster, const char *proxy, int64_t now_ms);
+/* A member by name or id, NULL: there is none. */
+const struct xf_member *xf_roster_find(const struct xf_roster *roster, const char *proxy);
+/* The return of `id` was told. */
+void xf_roster_noticed(struct xf_roster *roster, const char *id);
+/* Whether `proxy` (name or id) was forgotten and has not come back. */
+bool xf_roster_forgotten(const struct xf_roster *roster, const char *proxy);
+#define XF_FORGOTTEN_MAX 64u
+struct xf_forgotten {
+    char id[XF_UUID_TEXT_BYTES];
+    char name[XF_NAME_BYTES];
+};
+/* Those remembered, in no order; *ret is the roster's. */
+unsigned xf_roster_tombs(const struct xf_roster *roster, const struct xf_forgotten **ret);
 
 /* +1 whenever a member comes or goes. */
 uint64_t xf_roster_version(const struct xf_roster *roster);

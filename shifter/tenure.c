@@ -267,6 +267,13 @@ static void recall_members(struct xf_tenure *tenure, const char *text)
             (void) xf_roster_recall(tenure->options.roster, id, name);
         }
     }
+    const json_t *forgotten = json_object_get(root, "forgotten");
+    for (size_t i = 0; i < json_array_size(forgotten) && i < XF_FORGOTTEN_MAX; i++) {
+        const char *id = json_string_value(json_array_get(forgotten, i));
+        if (id != NULL) { /* an earlier leader was told so; who speaks is not forgotten */
+            (void) xf_roster_forget(tenure->options.roster, id, xf_tenure_now(tenure));
+        }
+    }
     json_decref(root);
 }
 
@@ -282,6 +289,15 @@ static char *progress_text(const struct xf_tenure *tenure)
         ok = json_array_append_new(members, json_pack("[s, s]", proxy->id, proxy->name)) == 0;
     }
     ok = ok && json_object_set(root, "members", members) == 0;
+    const struct xf_forgotten *tombs;
+    unsigned tombs_count = xf_roster_tombs(tenure->options.roster, &tombs);
+    json_t *forgotten = json_array();
+    for (unsigned i = 0; ok && i < tombs_count; i++) {
+        ok = tombs[i].id[0] == '\0' ||
+             json_array_append_new(forgotten, json_string(tombs[i].id)) == 0;
+    }
+    ok = ok && json_object_set(root, "forgotten", forgotten) == 0;
+    json_decref(forgotten);
     char *text = ok ? json_dumps(root, JSON_COMPACT) : NULL;
     json_decref(members);
     json_decref(root);

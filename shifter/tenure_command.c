@@ -176,11 +176,62 @@ bool xf_tenure_bring_plan(struct xf_tenure *tenure, const struct xf_message_comm
     return *ret != NULL;
 }
 
+/* Whether a `forget` names somebody who may be forgotten; else it is answered. */
+static bool may_forget(struct xf_tenure *tenure, const struct xf_message_command *command)
+{
+    const char *proxy = json_string_value(json_object_get(command->arguments, "proxy"));
+    const struct xf_roster *roster = tenure->options.roster;
+    char message[XF_SENTENCE_BYTES];
+    bool speaks = false;
+    if (proxy == NULL) {
+        return true;
+    }
+    for (unsigned i = 0; i < xf_roster_count(roster); i++) { /* a name may stand twice */
+        const struct xf_member *member = xf_roster_member(roster, i);
+        bool meant = strcmp(member->heartbeat.proxy.id, proxy) == 0 ||
+                     strcmp(member->heartbeat.proxy.name, proxy) == 0;
+        if (meant && xf_member_silent(member, xf_tenure_now(tenure))) {
+            return true;
+        }
+        speaks = speaks || meant;
+    }
+    if (speaks) {
+        (void) snprintf(message, sizeof(message),
+                        "forget: %.64s still speaks; stop it (SIGTERM), then it leaves by itself",
+                        proxy);
+        xf_tenure_answer(tenure, command->request, 6, message);
+    } else if (xf_roster_forgotten(tenure->options.roster, proxy)) {
+        (void) snprintf(message, sizeof(message), "%.64s is forgotten already", proxy);
+        xf_tenure_answer(tenure, command->request, 0, message);
+    } else {
+        (void) snprintf(message, sizeof(message),
+                        "forget: the fleet has no proxy \"%.64s\"; `status` names them", proxy);
+        xf_tenure_answer(tenure, command->request, 2, message);
+    }
+    return false;
+}
+
+/* Whether the request's change stands already: then its first answer is due. */
+static bool is_known(const struct xf_tenure *tenure, const char *request)
+{
+    const struct xf_document *document = tenure->document;
+    for (unsigned i = 0; i < document->requests_count; i++) {
+        if (strcmp(document->requests[i].id, request) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static void run(struct xf_tenure *tenure, const struct xf_message_command *command)
 {
     struct xf_plan *plan = NULL;
     struct xf_facts facts;
     struct xf_decision decision;
+    if (strcmp(command->verb, "forget") == 0 && !is_known(tenure, command->request) &&
+        !may_forget(tenure, command)) {
+        return;
+    }
     if (strcmp(command->verb, "start") == 0 && !xf_tenure_bring_plan(tenure, command, &plan)) {
         return;
     }

@@ -85,3 +85,27 @@ def test_another_leads_when_the_leader_is_killed_and_the_weight_stays(fleet):
         assert epochs == sorted(set(epochs))
         one.cli("weight", "35%", check=0)
     assert load.failed() == []
+
+
+def test_a_silent_proxy_blocks_until_it_is_forgotten_and_is_noticed_when_it_speaks_again(fleet):
+    (one, two), _, _, _ = fleet
+    one.cli("start", "--to", "v2", check=0)
+    identity = (two.folder / "state" / "id").read_text().split()[0]
+    assert one.cli("forget", "nobody", "--yes").code == 2
+    assert one.cli("forget", identity, "--yes").code == 6  # it speaks
+    processes = [two.pid] + [child.pid for child in two.children()]
+    for pid in processes:
+        os.kill(pid, signal.SIGSTOP)
+    try:
+        one.wait_status(lambda s: s["leader"] is not None and any(p["silent"] for p in s["proxies"]), 20, "silence")
+        assert "silent" in one.cli("weight", "10%", check=0).err
+        one.wait_status(lambda s: any(h["reason"] == "lag" for h in s["holds"]), 20, "a hold")
+        one.cli("forget", identity, "--yes", check=0)
+        one.cli("forget", identity, "--yes", check=0)  # harmless
+        status = one.wait_status(lambda s: len(s["proxies"]) == 1, 5, "one proxy")
+        assert all(hold["reason"] != "lag" for hold in status["holds"])
+    finally:
+        for pid in processes:
+            os.kill(pid, signal.SIGCONT)
+    one.wait_status(lambda s: len(s["proxies"]) == 2 and all(p["in_force"] for p in s["proxies"]), 20, "its return")
+    assert "event=roster.returned" in one.log + two.log

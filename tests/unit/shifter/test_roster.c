@@ -209,6 +209,25 @@ static void who_speaks_is_not_forgotten_and_who_leaves_is_gone(void **state)
     assert_int_equal(fleet(bench)->members, 0);
 }
 
+static void a_forgotten_member_that_speaks_again_is_a_member_and_is_noticed(void **state)
+{
+    struct bench *bench = *state;
+    hear(bench, &(struct said){ID_A, BOOT_1, "a", 5, true, 0, 0, false});
+    assert_false(xf_roster_find(bench->roster, "a")->returned);
+    bench->question.now_ms += XF_SILENT_MS + 1;
+    assert_true(xf_roster_forget(bench->roster, "a", bench->question.now_ms));
+    assert_true(xf_roster_forgotten(bench->roster, "a"));
+    assert_true(xf_roster_forgotten(bench->roster, ID_A));
+    assert_false(xf_roster_forgotten(bench->roster, "b"));
+    assert_null(xf_roster_find(bench->roster, "a"));
+    hear(bench, &(struct said){ID_A, BOOT_1, "a", 5, true, 0, 0, false});
+    assert_true(xf_roster_find(bench->roster, "a")->returned);
+    assert_false(xf_roster_forgotten(bench->roster, "a"));
+    assert_int_equal(fleet(bench)->members, 1);
+    xf_roster_noticed(bench->roster, ID_A);
+    assert_false(xf_roster_find(bench->roster, ID_A)->returned);
+}
+
 static void one_identity_with_two_live_boots_blocks(void **state)
 {
     struct bench *bench = *state;
@@ -263,6 +282,7 @@ int main(void)
         CASE(blue_must_be_up_on_every_live_member_and_there_must_be_one),
         CASE(silence_blocks_until_it_ends_or_is_forgotten),
         CASE(who_speaks_is_not_forgotten_and_who_leaves_is_gone),
+        CASE(a_forgotten_member_that_speaks_again_is_a_member_and_is_noticed),
         CASE(one_identity_with_two_live_boots_blocks),
         CASE(a_member_recalled_from_the_store_is_silent_until_heard),
         CASE(rates_are_differences_and_a_new_boot_starts_them_anew),
