@@ -72,7 +72,7 @@ struct xf_tenure {
     uint64_t random;
     struct xf_lease *lease;
     enum xf_tenure_phase phase;
-    enum xf_tenure_read reading;               /* the read under way */
+    enum xf_tenure_read reading;                         /* the read under way */
     bool read_log, read_progress, read_judge, read_time; /* what is to be read next */
     int64_t retry_ms;
 
@@ -89,12 +89,12 @@ struct xf_tenure {
 
     /* tenure_recover.c */
     int64_t created_ms, led_ms;
-    bool doubted;    /* the store was found empty, damaged or older: the fleet is heard first */
-    bool unreadable; /* what stands there is not ours: written over only with what is known */
-    bool log_differs;        /* the log's top is elsewhere than the state: it is read, and passed */
-    bool unsure;             /* restored while a member was silent that may know more */
-    uint64_t generation_met; /* the largest seen anywhere */
-    int64_t ahead_ms;        /* since when a member is ahead of what is known; 0: none is */
+    bool doubted;     /* the store was found empty, damaged or older: the fleet is heard first */
+    bool unreadable;  /* what stands there is not ours: written over only with what is known */
+    bool log_differs; /* the log's top is elsewhere than the state: it is read, and passed */
+    bool unsure;      /* restored while a member was silent that may know more */
+    uint64_t generation_met;     /* the largest seen anywhere */
+    int64_t ahead_ms;            /* since when a member is ahead of what is known; 0: none is */
     struct xf_document *offered; /* the newest that a proxy offered; NULL: none */
     char *offered_text;
     struct xf_version offered_version;
