@@ -110,7 +110,9 @@ static void take_state(struct xf_agent *agent, const json_t *message)
     if (service == NULL) {
         return; /* of another host's configuration */
     }
-    learn_clock(agent, state.store_time_ms);
+    if (state.store_time_ms > 0) { /* 0: the leader of this epoch has not told it yet */
+        learn_clock(agent, state.store_time_ms);
+    }
     note_leader(agent, service, &state);
     int order = service->source == XF_AGENT_NOTHING || service->source == XF_AGENT_ASSUMED
                     ? 1

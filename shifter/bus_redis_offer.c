@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define LOOK_MS      1000
+#define LOOK_MS      500
 #define NUMBER_BYTES 24u
 
 /* KEYS: offer.  ARGV: epoch, generation, revision, write_id, document. */
@@ -126,9 +126,6 @@ struct xf_bus_offers *xf_bus_offers_create(const struct xf_config *config, struc
     *offers = (struct xf_bus_offers){.resp = resp, .told = told, .context = context};
     offers->places = calloc(config->services_count + 1, sizeof(*offers->places));
     for (unsigned i = 0; offers->places != NULL && i < config->services_count; i++) {
-        if (config->services[i].follows >= 0) {
-            continue;
-        }
         struct place *place = &offers->places[offers->count++];
         *place = (struct place){.offers = offers, .service = config->services[i].name};
         xf_redis_key(&config->store, place->service, "offer", place->key);

@@ -2,7 +2,7 @@
  * bus_redis_offer.h -- documents that proxies have and the store lost, on their way to the leader.
  *
  * Each service has one place for them, `cf:{NAMESPACE:service}:offer`, a hash like `state`; a
- * script lets only a newer one in.  The leader looks there once a second.
+ * script lets only a newer one in.  The leader looks there twice a second.
  */
 #ifndef XF_SHIFTER_BUS_REDIS_OFFER_H
 #define XF_SHIFTER_BUS_REDIS_OFFER_H
@@ -22,7 +22,7 @@ typedef void xf_bus_offered(void *context, json_t *message /* borrowed */);
 XF_NODISCARD struct xf_bus_offers *xf_bus_offers_create(const struct xf_config *config,
                                                         struct xf_resp *resp, xf_bus_offered *told,
                                                         void *context);
-/* Looks, at most once a second. */
+/* Looks, at most twice a second. */
 void xf_bus_offers_look(struct xf_bus_offers *offers, int64_t now_ms);
 void xf_bus_offers_destroy(struct xf_bus_offers *offers); /* after its `resp`; accepts NULL */
 

@@ -30,10 +30,10 @@ static bool note_sequence(struct xf_grid *grid, const struct xf_message_samples 
     return true;
 }
 
-/* The first cell that is not yet closed at that time. */
+/* The first cell that is not yet closed at that time; never below 0, whatever the clock says. */
 static int64_t first_open(int64_t store_time_ms)
 {
-    return (store_time_ms - XF_GRID_CLOSE_MS) / XF_CELL_MS;
+    return store_time_ms > XF_GRID_CLOSE_MS ? (store_time_ms - XF_GRID_CLOSE_MS) / XF_CELL_MS : 0;
 }
 
 static void begin(struct xf_grid *grid, int64_t store_time_ms)
