@@ -34,6 +34,7 @@ struct xf_acceptor {
     struct xf_engine *engine;
     unsigned slots, listeners;
     struct entry *entries; /* [slot][listener] */
+    struct event wake;     /* ends a pause, so that nobody has to happen by */
     uint64_t paused_until_ms;
     bool paused;
 };
@@ -46,8 +47,19 @@ static void take_out(struct entry *entry)
     }
 }
 
+static void on_wake(evutil_socket_t fd, short what, void *arg)
+{
+    struct xf_acceptor *acceptor = arg;
+    (void) fd;
+    (void) what;
+    xf_engine_enter(acceptor->engine); /* the turn's end reviews the pause */
+}
+
 static void pause_all(struct xf_acceptor *acceptor, uint64_t until_ms)
 {
+    if (until_ms > 0) {
+        (void) evtimer_add(&acceptor->wake, &(struct timeval){.tv_usec = (PAUSE_MS + 5) * 1000});
+    }
     acceptor->paused = true;
     acceptor->paused_until_ms = until_ms;
     for (unsigned i = 0; i < acceptor->slots * acceptor->listeners; i++) {
@@ -125,10 +137,13 @@ int xf_acceptor_create(struct xf_engine *engine, const struct xf_worker_start *s
             (void) setsockopt(entries[i].fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
             /* Accepted with its first bytes, or after a second without any. */
             (void) setsockopt(entries[i].fd, IPPROTO_TCP, TCP_DEFER_ACCEPT, &on, sizeof(on));
+            unsigned service = start->config->listeners[entries[i].listener].service;
+            xf_conn_keep_alive(entries[i].fd, start->config->services[service].timeouts.send);
         }
         (void) event_assign(&entries[i].event, engine->loop, entries[i].fd, EV_READ | EV_PERSIST,
                             on_connection, &entries[i]);
     }
+    (void) evtimer_assign(&acceptor->wake, engine->loop, on_wake, acceptor);
     *ret = acceptor;
     return 0;
 }
@@ -137,6 +152,7 @@ void xf_acceptor_destroy(struct xf_acceptor *acceptor)
 {
     if (acceptor != NULL) {
         xf_acceptor_remove_all(acceptor);
+        (void) event_del(&acceptor->wake);
         free(acceptor->entries);
         free(acceptor);
     }

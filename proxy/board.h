@@ -139,7 +139,8 @@ struct xf_stats_cluster {
 struct xf_stats_server {
     _Atomic uint64_t in_flight;
     _Atomic uint64_t requests;
-    _Atomic uint64_t failures;         /* connect failures, resets, timeouts */
+    _Atomic uint64_t failures; /* connect failures, resets, timeouts */
+    _Atomic uint64_t ejections;
     _Atomic uint64_t ejected_until_ms; /* CLOCK_BOOTTIME; 0: not ejected */
 };
 

@@ -57,6 +57,7 @@ static void move_server_counters(struct xf_stats_server *from, struct xf_stats_s
 {
     move(&from->requests, &to->requests);
     move(&from->failures, &to->failures);
+    move(&from->ejections, &to->ejections);
 }
 
 static void clear_gauges(struct xf_stats_header *stats)

@@ -108,6 +108,14 @@ static void set_services(struct xf_engine *engine)
     }
 }
 
+/* This worker's part of a cap for the whole host; never less than one request. */
+static uint32_t share_of(const struct xf_engine *engine, unsigned cap)
+{
+    unsigned workers = engine->config->workers > 0 ? engine->config->workers : 1;
+    uint32_t share = cap / workers + (engine->index < cap % workers);
+    return cap > 0 && share == 0 ? 1 : share;
+}
+
 static void set_clusters(struct xf_engine *engine)
 {
     const struct xf_config *config = engine->config;
@@ -117,6 +125,8 @@ static void set_clusters(struct xf_engine *engine)
         cluster->config = from;
         cluster->stats = xf_stats_cluster(engine->stats, c);
         cluster->weight_max = 1;
+        cluster->admitted_max = share_of(engine, from->in_flight_max);
+        xf_list_init(&cluster->queue);
         for (unsigned s = 0; s < from->servers_count; s++) {
             unsigned number = from->first_server + s;
             struct xf_engine_server *server = &engine->servers[number];
@@ -124,6 +134,7 @@ static void set_clusters(struct xf_engine *engine)
             server->health = xf_board_health(engine->board, number);
             server->stats = xf_stats_server(engine->stats, number);
             server->cluster = c;
+            server->in_flight_max = share_of(engine, server->config->in_flight_max);
             xf_list_init(&server->idle);
             if (server->config->weight > cluster->weight_max) {
                 cluster->weight_max = server->config->weight;

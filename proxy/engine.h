@@ -41,7 +41,10 @@ struct xf_engine_server {
     unsigned cluster;
     struct xf_list idle; /* pooled connections, newest first */
     unsigned idle_count;
-    uint32_t failures; /* in a row */
+    uint32_t in_flight_max; /* this worker's share; 0: no cap */
+    uint32_t failures;      /* in a row */
+    uint32_t ejections;     /* in a row, without a success between them */
+    uint64_t ejected_until_ms;
 };
 
 struct xf_engine_cluster {
@@ -49,6 +52,12 @@ struct xf_engine_cluster {
     struct xf_stats_cluster *stats;
     uint32_t weight_max; /* of its servers */
     bool closing;        /* no route chooses it any more: connections are not kept */
+    /* Where requests are capped (exchange_queue.c). */
+    uint32_t admitted_max; /* this worker's share; 0: no cap */
+    uint32_t admitted;     /* past the cap; counted only where there is one */
+    uint32_t queued;
+    uint32_t called;      /* taken from the queue, to go on in the next turn */
+    struct xf_list queue; /* of exchanges, the longest waiting first */
 };
 
 struct xf_engine_service {

@@ -48,6 +48,8 @@ static enum xf_deadline_kind client_wait(const struct xf_exchange *exchange)
 static enum xf_deadline_kind server_wait(const struct xf_exchange *exchange)
 {
     switch ((enum xf_exchange_state) exchange->state) {
+    case XF_EXCHANGE_QUEUED:
+        return XF_DEADLINE_QUEUE;
     case XF_EXCHANGE_CONNECTING:
         return XF_DEADLINE_CONNECT;
     case XF_EXCHANGE_WAITING:
@@ -57,6 +59,18 @@ static enum xf_deadline_kind server_wait(const struct xf_exchange *exchange)
         return exchange->answer == NULL ? XF_DEADLINE_UPSTREAM_BODY : XF_DEADLINE_KINDS;
     default:
         return XF_DEADLINE_KINDS;
+    }
+}
+
+/* How long the client was waited for is what limits.body_rate measures by. */
+static void clock_body(struct xf_exchange *exchange, bool waits)
+{
+    uint64_t now_ms = exchange->engine->now_ms;
+    if (waits && exchange->body_since_ms == 0) {
+        exchange->body_since_ms = now_ms;
+    } else if (!waits && exchange->body_since_ms != 0) {
+        exchange->body_waited_ms += now_ms - exchange->body_since_ms;
+        exchange->body_since_ms = 0;
     }
 }
 
@@ -100,6 +114,9 @@ static enum xf_step pump_once(struct xf_exchange *exchange)
 void xf_exchange_pump(struct xf_exchange *exchange)
 {
     bool any = false;
+    if (XF_UNLIKELY(exchange->state == XF_EXCHANGE_CHOOSING) && !xf_exchange_try(exchange)) {
+        return; /* it had waited in the queue */
+    }
     for (unsigned round = 0; round < PUMP_ROUNDS; round++) {
         enum xf_step step = pump_once(exchange);
         if (step == XF_STEP_GONE) {
@@ -119,8 +136,9 @@ void xf_exchange_pump(struct xf_exchange *exchange)
     if (waits && !xf_client_watch(exchange->client)) {
         return;
     }
-    watch(exchange, &exchange->client_deadline, &exchange->client_deadline_kind,
-          client_wait(exchange), any);
+    enum xf_deadline_kind wait = client_wait(exchange);
+    clock_body(exchange, wait == XF_DEADLINE_BODY);
+    watch(exchange, &exchange->client_deadline, &exchange->client_deadline_kind, wait, any);
     /* A server that sends its head byte by byte gains no time by it. */
     bool waiting = exchange->state == XF_EXCHANGE_WAITING;
     watch(exchange, &exchange->server_deadline, &exchange->server_deadline_kind,
@@ -130,11 +148,23 @@ void xf_exchange_pump(struct xf_exchange *exchange)
 
 void xf_exchange_client_event(struct xf_exchange *exchange, short what)
 {
-    /* Nothing is expected from the client while it waits for its answer: either it sends the next
-     * request early, or this is a reset, which a look at the socket tells. */
-    if ((what & EV_READ) != 0 && exchange->upload.done && exchange->state != XF_EXCHANGE_TUNNEL &&
-        xf_conn_broken(&exchange->client->conn)) {
+    /* While nothing is read from the client, because it waits for its answer or the server takes
+     * no more, either it sends on, or this is a reset, which a look at the socket tells. */
+    bool reads = xf_exchange_unsent(exchange) == 0 &&
+                 (!exchange->upload.done || exchange->state == XF_EXCHANGE_TUNNEL);
+    if ((what & EV_READ) != 0 && !reads && xf_conn_broken(&exchange->client->conn)) {
         xf_exchange_client_lost(exchange);
+        return;
+    }
+    xf_exchange_pump(exchange);
+}
+
+void xf_exchange_server_event(struct xf_exchange *exchange, short what)
+{
+    /* The answer is not read while the client does not take what came of it. */
+    if ((what & EV_READ) != 0 && exchange->answer != NULL &&
+        exchange->state == XF_EXCHANGE_ANSWERING && xf_conn_broken(&exchange->upstream->conn) &&
+        !xf_exchange_failed(exchange, XF_FAILURE_TRUNCATED)) {
         return;
     }
     xf_exchange_pump(exchange);
@@ -171,6 +201,11 @@ void xf_exchange_expired(struct xf_exchange *exchange, enum xf_deadline_kind kin
     case XF_DEADLINE_FIRST_BYTE:
     case XF_DEADLINE_UPSTREAM_BODY:
         if (xf_exchange_failed(exchange, XF_FAILURE_TIMEOUT)) {
+            xf_exchange_pump(exchange);
+        }
+        break;
+    case XF_DEADLINE_QUEUE:
+        if (exchange->state != XF_EXCHANGE_QUEUED || xf_exchange_waited_enough(exchange)) {
             xf_exchange_pump(exchange);
         }
         break;
@@ -213,7 +248,9 @@ void xf_exchange_detach(struct xf_exchange *exchange, bool reusable)
     }
     exchange->upstream = NULL;
     upstream->exchange = NULL;
-    xf_uncount(&exchange->engine->servers[upstream->server].stats->in_flight);
+    struct xf_engine_server *server = &exchange->engine->servers[upstream->server];
+    xf_uncount(&server->stats->in_flight);
+    xf_cluster_wake(exchange->engine, server->cluster);
     if (reusable) {
         xf_pool_give(upstream);
     } else {

@@ -7,6 +7,7 @@
  *     exchange.c          the pump, deadlines, the end and its accounting
  *     exchange_begin.c    what a request must pass before it is sent anywhere
  *     exchange_choose.c   cluster and server; rescue and fallback
+ *     exchange_queue.c    where requests are capped: who waits, who is next
  *     exchange_request.c  client --> server
  *     exchange_answer.c   server --> client
  *     exchange_fail.c     what is tried again, what the client is told, who is charged
@@ -37,9 +38,10 @@ struct xf_choice {
     uint32_t record_flags;
     uint32_t attempt, step;
     uint16_t cluster;
-    uint8_t role; /* enum xf_role */
-    uint8_t why;  /* enum xf_why */
-    bool counted; /* in flight on its cluster */
+    uint8_t role;  /* enum xf_role */
+    uint8_t why;   /* enum xf_why */
+    bool counted;  /* in flight on its cluster */
+    bool admitted; /* past the cluster's cap */
     uint64_t bad_statuses[10];
 };
 
@@ -63,8 +65,11 @@ struct xf_exchange {
     struct xf_engine *engine;
     struct xf_client *client;
     struct xf_upstream *upstream;
-    struct xf_list link; /* swept_exchanges */
-    uint8_t state;       /* enum xf_exchange_state */
+    struct xf_list link;   /* swept_exchanges */
+    struct xf_list queued; /* in its cluster's queue */
+    bool woken;            /* it was first in the queue: it keeps its place */
+    bool called;           /* it is about to go on, before anybody who comes later */
+    uint8_t state;         /* enum xf_exchange_state */
     uint8_t service;
 
     /* The request. */
@@ -118,6 +123,7 @@ struct xf_exchange {
     struct xf_deadline client_deadline, server_deadline, total_deadline;
     uint8_t client_deadline_kind, server_deadline_kind;
     uint64_t begun_us, dispatched_us, connected_us, first_byte_us;
+    uint64_t body_since_ms, body_waited_ms; /* the client was waited for (limits.body_rate) */
     uint64_t bytes_in, bytes_out;
     struct xf_judging judging;
     struct xf_buffer *line; /* what the access log needs of the head; NULL: no log */
@@ -135,6 +141,7 @@ void xf_exchange_pump(struct xf_exchange *exchange);
 
 /* What the loop reports, already noted in the connection. */
 void xf_exchange_client_event(struct xf_exchange *exchange, short what);
+void xf_exchange_server_event(struct xf_exchange *exchange, short what);
 void xf_exchange_connected(struct xf_exchange *exchange, bool success);
 void xf_exchange_expired(struct xf_exchange *exchange, enum xf_deadline_kind kind);
 void xf_exchange_cut(struct xf_exchange *exchange); /* at once: shutdown's limit, a drain's */
@@ -171,6 +178,18 @@ XF_NODISCARD bool xf_exchange_fall_back(struct xf_exchange *exchange);
 void xf_service_second(struct xf_engine_service *service, uint64_t second);
 void xf_exchange_uncount(struct xf_exchange *exchange); /* no longer in flight on its cluster */
 
+/* exchange_queue.c */
+/* Lets the request past its cluster's cap; false: it is reached, or others wait already. */
+XF_NODISCARD bool xf_exchange_admit(struct xf_exchange *exchange);
+/* Puts it in the queue of its cluster; false: the exchange is over, or on its way elsewhere. */
+XF_NODISCARD bool xf_exchange_enqueue(struct xf_exchange *exchange);
+/* It has waited for `timeouts.queue`; false: the exchange is over. */
+XF_NODISCARD bool xf_exchange_waited_enough(struct xf_exchange *exchange);
+/* It leaves the queue, or gives back what it was let past. */
+void xf_exchange_leave(struct xf_exchange *exchange);
+/* A request of `cluster` has made room: the next in the queue goes on in the next turn. */
+void xf_cluster_wake(struct xf_engine *engine, unsigned cluster);
+
 /* exchange_request.c */
 enum xf_step xf_exchange_push_request(struct xf_exchange *exchange);
 enum xf_step xf_exchange_pull_request(struct xf_exchange *exchange);
@@ -190,6 +209,8 @@ XF_NODISCARD bool xf_exchange_to_client(struct xf_exchange *exchange, const char
 XF_NODISCARD bool xf_exchange_failed(struct xf_exchange *exchange, enum xf_failure failure);
 /* No server is left to try. */
 XF_NODISCARD bool xf_exchange_gave_up(struct xf_exchange *exchange);
+/* Its cluster has no room for it. */
+XF_NODISCARD bool xf_exchange_no_room(struct xf_exchange *exchange, const char *text);
 void xf_exchange_charge(struct xf_exchange *exchange, enum xf_error_kind kind);
 
 /* exchange_log.c */

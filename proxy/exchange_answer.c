@@ -6,6 +6,7 @@
  */
 #include "proxy/exchange.h"
 
+#include "proxy/eject.h"
 #include "proxy/fields.h"
 
 #include <string.h>
@@ -182,7 +183,10 @@ static enum xf_step final_head(struct xf_exchange *exchange, char *bytes, size_t
                                const struct xf_http_response *response)
 {
     struct xf_engine *engine = exchange->engine;
-    if (status_is_bad(exchange, response->status)) {
+    if (!status_is_bad(exchange, response->status)) {
+        xf_eject_passed(engine, (unsigned) exchange->server);
+    } else {
+        xf_eject_failed(engine, (unsigned) exchange->server);
         xf_exchange_charge(exchange, XF_ERROR_STATUS);
         if (xf_exchange_rescue(exchange)) {
             return xf_exchange_try(exchange) ? XF_STEP_MOVED : XF_STEP_GONE;

@@ -86,6 +86,7 @@ static struct xf_exchange *create(struct xf_client *client, const struct xf_http
     exchange->begun_us = xf_engine_now_us();
     exchange->dispatched_us = exchange->begun_us;
     xf_list_init(&exchange->link);
+    xf_list_init(&exchange->queued);
     xf_list_init(&exchange->judging.link);
     xf_deadline_init(&exchange->client_deadline);
     xf_deadline_init(&exchange->server_deadline);

@@ -6,6 +6,7 @@
  */
 #include "proxy/exchange.h"
 
+#include "proxy/eject.h"
 #include "proxy/pool.h"
 #include "proxy/tokens.h"
 
@@ -90,6 +91,7 @@ static bool settle(struct xf_exchange *exchange, const struct route_view *view, 
 void xf_exchange_uncount(struct xf_exchange *exchange)
 {
     if (exchange->choice.counted) {
+        xf_exchange_leave(exchange);
         xf_uncount(&exchange->engine->clusters[exchange->choice.cluster].stats->in_flight);
         exchange->choice.counted = false;
     }
@@ -198,6 +200,7 @@ static bool move_to(struct xf_exchange *exchange, enum xf_role role, uint32_t wa
     }
     exchange->tries = 0;
     exchange->no_pool = false;
+    exchange->woken = false;
     xf_exchange_enter(exchange, XF_ON_FAILED);
     return true;
 }
@@ -271,7 +274,9 @@ static bool was_tried(const struct xf_exchange *exchange, uint32_t server)
 struct look {
     struct xf_exchange *exchange;
     unsigned first;
-    bool again; /* servers that were tried may be tried once more */
+    bool ejected; /* servers that are ejected may be chosen */
+    bool again;   /* servers that were tried may be tried once more */
+    bool full;    /* one was seen that would do but for its cap */
 };
 
 static struct xf_pick_server look_at(void *context, unsigned index)
@@ -283,28 +288,45 @@ static struct xf_pick_server look_at(void *context, unsigned index)
     const struct xf_server_health *health = server->health;
     struct xf_pick_server seen = {
         .backup = server->config->backup,
-        .weight = atomic_load_explicit(&health->weight, memory_order_relaxed),
+        .weight = xf_eject_weight(engine, server,
+                                  atomic_load_explicit(&health->weight, memory_order_relaxed)),
         .in_flight = (uint32_t) xf_read(&server->stats->in_flight),
     };
     seen.usable = atomic_load_explicit(&health->up, memory_order_relaxed) != 0 &&
                   atomic_load_explicit(&health->drained, memory_order_relaxed) == 0 &&
-                  health->address_bytes != 0 && (look->again || !was_tried(look->exchange, number));
+                  health->address_bytes != 0 &&
+                  (look->again || !was_tried(look->exchange, number)) &&
+                  (look->ejected || !xf_eject_is_out(engine, server));
+    if (XF_UNLIKELY(server->in_flight_max != 0) && seen.usable &&
+        seen.in_flight >= server->in_flight_max) {
+        look->full = true;
+        seen.usable = false;
+    }
     return seen;
 }
 
+/* The server, -1 where none may be used, or NO_ROOM where one may be waited for. */
+#define NO_ROOM (-2)
 static int pick_server(struct xf_exchange *exchange)
 {
     struct xf_engine *engine = exchange->engine;
     const struct xf_engine_cluster *cluster = &engine->clusters[exchange->choice.cluster];
-    struct look look = {exchange, cluster->config->first_server, false};
+    struct look look = {.exchange = exchange, .first = cluster->config->first_server};
     struct xf_pick_servers servers = {look_at, &look, cluster->config->servers_count,
                                       cluster->weight_max};
     int index = xf_pick_server(&servers, &engine->random);
-    if (index < 0 && exchange->tries > 0) {
+    if (index < 0 && !look.full) { /* an ejection is a guess: better that one than none */
+        look.ejected = true;
+        index = xf_pick_server(&servers, &engine->random);
+    }
+    if (index < 0 && !look.full && exchange->tries > 0) {
         look.again = true;
         index = xf_pick_server(&servers, &engine->random);
     }
-    return index < 0 ? -1 : (int) look.first + index;
+    if (index < 0) {
+        return look.full ? NO_ROOM : -1;
+    }
+    return (int) look.first + index;
 }
 
 /* A connection to `server`: true when one is attached. */
@@ -333,8 +355,14 @@ static bool connect_to(struct xf_exchange *exchange, unsigned server)
 bool xf_exchange_try(struct xf_exchange *exchange)
 {
     struct xf_engine *engine = exchange->engine;
+    if (!xf_exchange_admit(exchange)) {
+        return xf_exchange_enqueue(exchange);
+    }
     while (exchange->tries < XF_EXCHANGE_TRIES) {
         int server = pick_server(exchange);
+        if (server == NO_ROOM) {
+            return xf_exchange_enqueue(exchange);
+        }
         if (server < 0) {
             break;
         }
@@ -343,8 +371,13 @@ bool xf_exchange_try(struct xf_exchange *exchange)
         if (connect_to(exchange, (unsigned) server)) {
             return true;
         }
+        bool ours = errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM ||
+                    errno == EADDRNOTAVAIL;
         exchange->failure = XF_FAILURE_CONNECT;
         xf_count(&engine->servers[server].stats->failures, 1);
+        if (!ours) {
+            xf_eject_failed(engine, (unsigned) server);
+        }
     }
     return xf_exchange_gave_up(exchange);
 }

@@ -7,6 +7,7 @@
  */
 #include "proxy/exchange.h"
 
+#include "proxy/eject.h"
 #include "proxy/pool.h"
 
 struct verdict {
@@ -78,6 +79,17 @@ bool xf_exchange_gave_up(struct xf_exchange *exchange)
     return false;
 }
 
+bool xf_exchange_no_room(struct xf_exchange *exchange, const char *text)
+{
+    log_failure(exchange, &(struct verdict){XF_ERROR_TIMEOUT, 503, text});
+    xf_exchange_charge(exchange, XF_ERROR_TIMEOUT);
+    if (xf_exchange_rescue(exchange)) {
+        return xf_exchange_try(exchange);
+    }
+    xf_exchange_answer_self(exchange, 503, text);
+    return false;
+}
+
 /* The answer has begun: all that is left is to let the client see that it is not whole. */
 static void cut_answer(struct xf_exchange *exchange, const struct verdict *verdict)
 {
@@ -121,6 +133,7 @@ bool xf_exchange_failed(struct xf_exchange *exchange, enum xf_failure failure)
     if (!stale || !repeat) {
         xf_exchange_judge(exchange, XF_JUDGED_BAD); /* though another try may hide it */
         xf_count(&server->stats->failures, 1);
+        xf_eject_failed(engine, (unsigned) exchange->server);
     }
     if (exchange->head_sent) {
         cut_answer(exchange, &verdicts[failure]);

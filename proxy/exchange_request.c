@@ -9,6 +9,8 @@
 
 #include <string.h>
 
+#define RATE_GRACE_MS 3000u /* a body may start as slowly as it likes for so long */
+
 static const char continue_head[] = "HTTP/1.1 100 Continue\r\n\r\n";
 
 /* The server takes no more.  Its answer may be on the way: the rest of the body is dropped, and
@@ -96,6 +98,22 @@ static enum xf_step refuse(struct xf_exchange *exchange, unsigned status, const 
     return XF_STEP_GONE;
 }
 
+/* Whether the body comes more slowly than limits.body_rate, over the time it was waited for. */
+static bool too_slow(const struct xf_exchange *exchange)
+{
+    const struct xf_engine *engine = exchange->engine;
+    uint64_t rate = engine->services[exchange->service].config->limits.body_rate;
+    if (rate == 0 || exchange->upload.done) {
+        return false;
+    }
+    uint64_t waited_ms = exchange->body_waited_ms;
+    if (exchange->body_since_ms != 0) {
+        waited_ms += engine->now_ms - exchange->body_since_ms;
+    }
+    return waited_ms > RATE_GRACE_MS &&
+           exchange->bytes_in / rate < (waited_ms - RATE_GRACE_MS) / 1000 + 1;
+}
+
 static enum xf_step take_body(struct xf_exchange *exchange, char *bytes, size_t length, bool all)
 {
     struct xf_client *client = exchange->client;
@@ -107,6 +125,9 @@ static enum xf_step take_body(struct xf_exchange *exchange, char *bytes, size_t 
     if (exchange->upload.bytes >
         exchange->engine->services[exchange->service].config->limits.body) {
         return refuse(exchange, 413, "the body is too large");
+    }
+    if (too_slow(exchange)) {
+        return refuse(exchange, 408, "the request's body comes too slowly");
     }
     /* Before the framing below writes behind the data. */
     if (!xf_client_consume(client, bytes, length, piece.used)) {

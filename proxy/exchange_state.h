@@ -3,8 +3,8 @@
  *
  *            +----------- failed, may be tried again ----------+
  *            v                                                 |
- *        CHOOSING --dial--> CONNECTING --ready--> WAITING -----+
- *            |                   |                 ^  |  |
+ *        CHOOSING --dial--> CONNECTING --ready--> WAITING -----+      CHOOSING <--room-- QUEUED
+ *            |                   |                 ^  |  |                  --wait-->
  *            |                   +--- failed ---+  |  |  +--switch--> TUNNEL --end--> ENDED
  *            +--ready (a pooled connection)-----|--+  |
  *            ^                                  |     +--head--> ANSWERING --last--> FLUSHING
@@ -23,6 +23,7 @@
 
 enum xf_exchange_state {
     XF_EXCHANGE_CHOOSING,   /* no server yet, or none any more */
+    XF_EXCHANGE_QUEUED,     /* its cluster or all its servers have as many as they may */
     XF_EXCHANGE_CONNECTING, /* a connection is being made; nothing was sent */
     XF_EXCHANGE_WAITING,    /* the request goes out, no final answer came */
     XF_EXCHANGE_ANSWERING,  /* the answer's head went to the client, its body follows */
@@ -33,6 +34,8 @@ enum xf_exchange_state {
 };
 
 enum xf_exchange_event {
+    XF_ON_WAIT,
+    XF_ON_ROOM,
     XF_ON_DIAL,
     XF_ON_READY,
     XF_ON_FAILED,

@@ -6,8 +6,35 @@
 #include "proxy/tls.h"
 
 #include <errno.h>
+#include <limits.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <sys/socket.h>
 #include <unistd.h>
+
+#define SILENT_S  30 /* before a peer is probed */
+#define PROBE_S   10 /* between two probes */
+#define PROBES    3
+#define UNREAD_MS 60000 /* least time for which the kernel tries to reach a peer */
+
+void xf_conn_keep_alive(int fd, int64_t send_ms)
+{
+    int64_t unread_ms = send_ms > UNREAD_MS ? send_ms : UNREAD_MS;
+    const struct {
+        int level, name, value;
+    } options[] = {
+        {SOL_SOCKET, SO_KEEPALIVE, 1},
+        {IPPROTO_TCP, TCP_KEEPIDLE, SILENT_S},
+        {IPPROTO_TCP, TCP_KEEPINTVL, PROBE_S},
+        {IPPROTO_TCP, TCP_KEEPCNT, PROBES},
+        {IPPROTO_TCP, TCP_USER_TIMEOUT, unread_ms < INT_MAX ? (int) unread_ms : INT_MAX},
+    };
+    unsigned count = XF_COUNT(options) - (send_ms < 0); /* the last one is for a limit */
+    for (unsigned i = 0; i < count; i++) {
+        (void) setsockopt(fd, options[i].level, options[i].name, &options[i].value,
+                          sizeof(options[i].value));
+    }
+}
 
 void xf_conn_prepare(struct xf_conn *conn, struct event_base *loop, int fd,
                      event_callback_fn callback, void *owner)

@@ -46,6 +46,11 @@ void xf_conn_prepare(struct xf_conn *conn, struct event_base *loop, int fd,
 XF_NODISCARD bool xf_conn_watch(struct xf_conn *conn);
 /* Takes the event out and closes the descriptor; harmless when not open. */
 void xf_conn_close(struct xf_conn *conn);
+/* Probes a peer that is silent for 30 s, and gives it up a minute after its last sign of life, so
+ * that one which vanished holds neither a tunnel nor a drain.  `send_ms` is timeouts.send: unless
+ * it is off, what was sent may lie unacknowledged, or before a window of 0, for no more than that
+ * or a minute.  What is accepted inherits all this from the listening socket. */
+void xf_conn_keep_alive(int fd, int64_t send_ms);
 /* What follows is a close that the peer sees as a reset, without TLS's word of an end. */
 void xf_conn_spoil(struct xf_conn *conn);
 /* Like close, but the peer gets a reset: it must not take what it has for the whole. */

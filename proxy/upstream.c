@@ -133,7 +133,7 @@ static void on_event(evutil_socket_t fd, short what, void *arg)
         return;
     }
     if (!upstream->connecting) {
-        xf_exchange_pump(upstream->exchange);
+        xf_exchange_server_event(upstream->exchange, what);
     } else if (upstream->conn.tls != NULL) {
         shake(upstream);
     } else if ((what & (EV_WRITE | EV_CLOSED)) != 0) {
@@ -141,7 +141,7 @@ static void on_event(evutil_socket_t fd, short what, void *arg)
     }
 }
 
-static int open_socket(const struct sockaddr_storage *address, socklen_t length)
+static int open_socket(const struct sockaddr_storage *address, socklen_t length, int64_t send_ms)
 {
     int fd = socket(address->ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (fd < 0) {
@@ -149,6 +149,7 @@ static int open_socket(const struct sockaddr_storage *address, socklen_t length)
     }
     int on = 1;
     (void) setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+    xf_conn_keep_alive(fd, send_ms);
     if (connect(fd, (const struct sockaddr *) address, length) != 0 && errno != EINPROGRESS) {
         int error = errno;
         (void) close(fd);
@@ -167,7 +168,8 @@ struct xf_upstream *xf_upstream_dial(struct xf_engine *engine, unsigned server,
         errno = EHOSTUNREACH;
         return NULL;
     }
-    int fd = open_socket(&address, length);
+    int64_t send_ms = engine->services[exchange->service].config->timeouts.send;
+    int fd = open_socket(&address, length, send_ms);
     if (fd < 0) {
         return NULL;
     }

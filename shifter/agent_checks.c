@@ -528,6 +528,19 @@ unsigned xf_agent_checks_weight(const struct xf_agent *agent, unsigned server)
     return target != NULL ? effective_weight(target) : 0;
 }
 
+/* What the workers say of it: out where none of them chooses it; said already where one does not.
+ */
+static bool is_ejected(const struct xf_agent *agent, unsigned server, char *reason, size_t bytes)
+{
+    uint64_t ejecting = agent->totals.servers[server].ejected;
+    if (ejecting == 0) {
+        return false;
+    }
+    (void) snprintf(reason, bytes, "ejected by %llu of %llu workers: failures in a row",
+                    (unsigned long long) ejecting, (unsigned long long) agent->totals.accepting);
+    return ejecting >= agent->totals.accepting;
+}
+
 bool xf_agent_checks_up(const struct xf_agent *agent, unsigned server, char *reason, size_t bytes)
 {
     const struct target *target = target_of(agent, server);
@@ -541,7 +554,7 @@ bool xf_agent_checks_up(const struct xf_agent *agent, unsigned server, char *rea
     }
     bool usable = target->up && target->address_bytes != 0;
     xf_agent_copy(reason, bytes, usable ? "" : target->reason);
-    return usable;
+    return usable && !is_ejected(agent, server, reason, bytes);
 }
 
 int xf_agent_checks_order(struct xf_agent *agent, const char *cluster, const char *address,

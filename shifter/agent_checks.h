@@ -19,7 +19,8 @@ void xf_agent_checks_destroy(struct xf_agent_checks *checks); /* accepts NULL */
 /* The editions changed: servers that are new begin to be checked, others go on. */
 void xf_agent_checks_configure(struct xf_agent *agent);
 
-/* Whether `server` of the newest configuration may be chosen; `reason` says why not. */
+/* Whether `server` of the newest configuration may be chosen; `reason` says why not, or which
+ * workers have ejected it while others still choose it. */
 bool xf_agent_checks_up(const struct xf_agent *agent, unsigned server, char *reason, size_t bytes);
 
 /* What it weighs now: configured or ordered, less while it comes back slowly. */

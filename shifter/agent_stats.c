@@ -63,6 +63,7 @@ static void add_server(struct xf_totals_server *total, const struct xf_stats_ser
     add(&total->in_flight, &server->in_flight);
     add(&total->requests, &server->requests);
     add(&total->failures, &server->failures);
+    add(&total->ejections, &server->ejections);
     total->ejected += xf_read(&server->ejected_until_ms) > (uint64_t) boottime_ms;
 }
 

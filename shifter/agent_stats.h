@@ -43,7 +43,7 @@ struct xf_totals_cluster {
     uint64_t in_flight, tunnels, pooled, queued;
 };
 struct xf_totals_server {
-    uint64_t in_flight, requests, failures;
+    uint64_t in_flight, requests, failures, ejections;
     uint64_t ejected; /* workers that have it ejected now */
 };
 struct xf_totals {

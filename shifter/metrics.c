@@ -381,6 +381,11 @@ static uint64_t server_failures(const struct xf_metrics_view *view, unsigned ser
     return view->totals->servers[server].failures;
 }
 
+static uint64_t server_ejections(const struct xf_metrics_view *view, unsigned server)
+{
+    return view->totals->servers[server].ejections;
+}
+
 static uint64_t server_ejected(const struct xf_metrics_view *view, unsigned server)
 {
     return view->totals->servers[server].ejected;
@@ -412,6 +417,9 @@ static void write_servers(struct writer *writer)
     server_family(writer, "server_requests_total", "counter", "Requests sent.", server_requests);
     server_family(writer, "server_failures_total", "counter",
                   "Connect failures, resets and time-outs.", server_failures);
+    server_family(writer, "server_ejections_total", "counter",
+                  "Times that a worker took the server out after failures in a row.",
+                  server_ejections);
     server_family(writer, "server_ejecting_workers", "gauge", "Workers that have ejected it.",
                   server_ejected);
 }

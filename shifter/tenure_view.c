@@ -91,13 +91,15 @@ struct view {
     struct xf_document *shown; /* the document with the hold `store` where that stands */
 };
 
-/* A server's view from every proxy: up where any sees it up; the first reason that is given. */
+/* A server's view from every proxy: up where any sees it up; the first reason that one gives who
+ * sees it so (a server that is up may be ejected by some workers). */
 static void fill_servers(const struct xf_tenure *tenure, const struct xf_config_cluster *cluster,
                          struct xf_status_server *servers)
 {
     const struct xf_roster *roster = tenure->options.roster;
     for (unsigned i = 0; i < cluster->servers_count; i++) {
         struct xf_status_server *server = &servers[i];
+        const char *reasons[2] = {NULL, NULL};
         *server = (struct xf_status_server){.address = cluster->servers[i].endpoint.text};
         for (unsigned j = 0; j < xf_roster_count(roster); j++) {
             const struct xf_message_cluster *seen =
@@ -105,17 +107,14 @@ static void fill_servers(const struct xf_tenure *tenure, const struct xf_config_
             for (size_t k = 0; seen != NULL && k < seen->servers_count; k++) {
                 const struct xf_message_server *from = &seen->servers[k];
                 if (strcmp(from->address, server->address) == 0) {
+                    const char **reason = &reasons[from->up];
                     server->up = server->up || from->up;
                     server->in_flight += from->in_flight;
-                    server->reason = server->reason == NULL && !from->up && from->reason[0] != '\0'
-                                         ? from->reason
-                                         : server->reason;
+                    *reason = *reason == NULL && from->reason[0] != '\0' ? from->reason : *reason;
                 }
             }
         }
-        if (server->up) {
-            server->reason = NULL;
-        }
+        server->reason = reasons[server->up];
     }
 }
 

@@ -40,6 +40,7 @@
 #define XF_RELAY_BYTES_LOW           (64u * 1024u)  /* read it again */
 #define XF_CHUNK_EXTENSION_BYTES_MAX 4096u          /* per chunk; they are dropped, not forwarded */
 #define XF_TRAILER_BYTES_MAX         (16u * 1024u)
+#define XF_QUEUE_MAX                 1024u /* requests of a cluster that wait in one worker */
 
 /* The board. */
 #define XF_ROUTE_RECORDS     16u  /* immutable route records a service cycles through */

@@ -30,8 +30,12 @@ class Upstream:
         net.wait_until(lambda: net.accepts(self.port), what=f"{self.name} listening", timeout=10)
 
     def mode(self, mode):
-        """A status for every answer (200 is normal), `hang` or `reset`."""
+        """A status for every answer (200 is normal), `hang`, `reset` or `silent`."""
         assert request(self.port, f"/_mode/{mode}", method="POST").status == 200
+
+    def most(self):
+        """How many requests it had at once, at most."""
+        return int(request(self.port, "/_most").body)
 
     def log_entries(self):
         """[(id, method, path, status)] of every request that was executed."""
@@ -53,7 +57,7 @@ daemon off;
 worker_processes 1;
 pid {folder}/nginx.pid;
 error_log {folder}/error.log;
-events {{ worker_connections 1024; }}
+events {{ worker_connections 4096; }}
 http {{
     log_format ids '$http_x_test_id $request_method $uri $status';
     access_log {folder}/access.log ids;
@@ -76,6 +80,9 @@ http {{
             add_header X-Server {name};
             return 200 "{name}\\n";
         }}
+        location /files/ {{
+            alias {folder}/files/;
+        }}
     }}
 }}
 """
@@ -97,6 +104,14 @@ class Nginx:
         self.process = Started(["nginx", "-c", conf, "-p", self.folder, "-e",
                                 self.folder / "error.log"], self.folder / "out.log")
         net.wait_until(lambda: net.accepts(self.port), what=f"nginx {name} listening", timeout=10)
+
+    def file(self, size):
+        """The path of a file of so many zero bytes."""
+        place = self.folder / "files" / str(size)
+        place.parent.mkdir(exist_ok=True)
+        with open(place, "wb") as file:
+            file.truncate(size)
+        return f"/files/{size}"
 
     def log_entries(self):
         path = self.folder / "access.log"

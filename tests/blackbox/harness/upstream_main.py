@@ -5,10 +5,14 @@ the answer.  Paths: /status/503, /bytes/1048576, /slow/250 (milliseconds), /echo
 /headers (the request's head back), anything else `NAME\\n`.  POST /_mode/503 makes all later
 answers 503 (200 is normal), POST /_mode/hang makes it answer nothing any more, POST /_mode/reset
 makes it reset each connection, POST /_mode/lag-20 lets each take its time: exponential, 99 of 100 within 20 ms.
+POST /_mode/silent makes it close each connection a moment after its answer, without having said
+so.  GET /_most tells how many requests it had at once at most.
+On SIGTERM it ends gracefully: it listens no more, answers what it has, and says that it closes.
 """
 
 import asyncio
 import random
+import signal
 import socket
 import struct
 import sys
@@ -22,6 +26,8 @@ class Server:
         self.mode = "200"
         self.log = open(LOG, "ab", buffering=0)
         self.writers = set()
+        self.now = self.most = 0
+        self.ending = False
 
     async def serve(self, reader, writer):
         self.writers.add(writer)
@@ -57,6 +63,16 @@ class Server:
         if path.startswith("/_mode/"):
             self.mode = path.split("/")[2]
             return await self.send(writer, method, 200, b"ok\n", headers)
+        if path == "/_most":
+            return await self.send(writer, method, 200, f"{self.most}\n".encode(), headers)
+        self.now += 1
+        self.most = max(self.most, self.now)
+        try:
+            return await self.execute(writer, method, path, head, headers, body)
+        finally:
+            self.now -= 1
+
+    async def execute(self, writer, method, path, head, headers, body):
         if self.mode == "hang":
             await asyncio.sleep(3600)
         if self.mode == "reset":
@@ -65,6 +81,7 @@ class Server:
             return False
         if self.mode.startswith("lag-"):
             await asyncio.sleep(random.expovariate(1) * float(self.mode[4:]) / 4605)
+        silent = self.mode == "silent"
         status = int(self.mode) if self.mode.isdigit() else 200
         payload = f"{NAME}\n".encode()
         parts = path.split("/")
@@ -80,10 +97,12 @@ class Server:
             payload = head
         request_id = headers.get("x-test-id", "-")
         self.log.write(f"{request_id} {method} {path} {status}\n".encode())
+        if silent:
+            asyncio.get_running_loop().call_later(random.uniform(0, 0.3), writer.close)
         return await self.send(writer, method, status, payload, headers)
 
     async def send(self, writer, method, status, payload, headers):
-        close = headers.get("connection", "").lower() == "close"
+        close = self.ending or headers.get("connection", "").lower() == "close"
         writer.write((f"HTTP/1.1 {status} Status\r\nContent-Length: {len(payload)}\r\n"
                       f"X-Server: {NAME}\r\n" + ("Connection: close\r\n" if close else "") +
                       "\r\n").encode())
@@ -97,8 +116,14 @@ async def main():
     server = Server()
     listening = await asyncio.start_server(server.serve, "127.0.0.1", PORT, backlog=1024,
                                            limit=1024 * 1024)
+    ended = asyncio.Event()
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, ended.set)
     async with listening:
-        await listening.serve_forever()
+        await ended.wait()
+    server.ending = True
+    while server.now > 0:
+        await asyncio.sleep(0.01)
+    await asyncio.sleep(0.1)  # what is on its way is still answered
 
 
 asyncio.run(main())

@@ -280,9 +280,6 @@ static void what_is_not_built_yet_is_refused_and_not_ignored(void **state)
     static const struct row rows[] = {
         {VALID_FILE "store: \"redis+sentinel://h1,h2/m\"\n",
          "4:8: store: redis+sentinel:// is not yet supported"},
-        {VALID_LISTENERS VALID_SERVICES
-         "clusters: {web-v1: {servers: [h:1], slow_start: 3s}, web-v2: h:2}\n",
-         "3:37: clusters.web-v1.slow_start is not yet supported"},
     };
     check_rows(rows, XF_COUNT(rows));
 }
