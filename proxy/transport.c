@@ -182,7 +182,8 @@ void xf_conn_finish(struct xf_conn *conn)
 
 bool xf_conn_broken(struct xf_conn *conn)
 {
-    char byte;
-    ssize_t got = recv(xf_conn_fd(conn), &byte, 1, MSG_PEEK | MSG_DONTWAIT);
-    return got < 0 && errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR;
+    /* A peek would not tell: what came before the reset is still there, or an end was. */
+    int error = 0;
+    socklen_t size = sizeof(error);
+    return getsockopt(xf_conn_fd(conn), SOL_SOCKET, SO_ERROR, &error, &size) != 0 || error != 0;
 }
