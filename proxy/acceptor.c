@@ -4,6 +4,7 @@
 #include "proxy/acceptor.h"
 
 #include "proxy/client.h"
+#include "proxy/pool.h"
 
 #include <errno.h>
 #include <event2/event_struct.h>
@@ -92,6 +93,9 @@ static void on_connection(evutil_socket_t fd, short what, void *arg)
         int client = accept4(fd, (struct sockaddr *) &peer, &length, SOCK_NONBLOCK | SOCK_CLOEXEC);
         if (client >= 0) {
             xf_client_accept(engine, client, entry->listener, &peer);
+            continue;
+        }
+        if ((errno == EMFILE || errno == ENFILE) && xf_pool_shed(engine)) {
             continue;
         }
         if (out_of_means(errno)) {

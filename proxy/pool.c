@@ -5,6 +5,8 @@
 
 #include <stdlib.h>
 
+#define SHED_AT_ONCE 8u /* closed together when descriptors are short */
+
 static struct xf_upstream *upstream_of(struct xf_list *link)
 {
     return XF_CONTAINER_OF(link, struct xf_upstream, link);
@@ -57,6 +59,20 @@ void xf_pool_give(struct xf_upstream *upstream)
     xf_count(gauge_of(engine, upstream->server), 1);
     xf_deadline_arm(&engine->deadlines, 0, XF_DEADLINE_UPSTREAM_IDLE, &upstream->deadline,
                     engine->now_ms);
+}
+
+bool xf_pool_shed(struct xf_engine *engine)
+{
+    /* They all wait in one queue, in the order in which they became idle. */
+    struct xf_list *idle = &engine->deadlines.queues[XF_DEADLINE_UPSTREAM_IDLE].head;
+    unsigned closed = 0;
+    for (; closed < SHED_AT_ONCE && !xf_list_empty(idle); closed++) {
+        struct xf_deadline *first = XF_CONTAINER_OF(idle->next, struct xf_deadline, link);
+        struct xf_upstream *upstream = XF_CONTAINER_OF(first, struct xf_upstream, deadline);
+        xf_pool_remove(upstream);
+        xf_upstream_close(upstream);
+    }
+    return closed > 0;
 }
 
 void xf_pool_close_server(struct xf_engine *engine, unsigned server)

@@ -22,6 +22,9 @@ struct xf_upstream *xf_pool_take(struct xf_engine *engine, unsigned server, bool
 void xf_pool_give(struct xf_upstream *upstream);
 /* Takes an idle connection out of the list: it is about to be closed. */
 void xf_pool_remove(struct xf_upstream *upstream);
+/* Descriptors are short: closes some idle connections, the longest unused first.  False: there is
+ * none. */
+bool xf_pool_shed(struct xf_engine *engine);
 void xf_pool_close_server(struct xf_engine *engine, unsigned server);
 /* Works out which clusters a route can still choose, and closes what is kept for the others. */
 void xf_pool_review(struct xf_engine *engine);

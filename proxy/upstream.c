@@ -170,6 +170,9 @@ struct xf_upstream *xf_upstream_dial(struct xf_engine *engine, unsigned server,
     }
     int64_t send_ms = engine->services[exchange->service].config->timeouts.send;
     int fd = open_socket(&address, length, send_ms);
+    if (fd < 0 && (errno == EMFILE || errno == ENFILE) && xf_pool_shed(engine)) {
+        fd = open_socket(&address, length, send_ms);
+    }
     if (fd < 0) {
         return NULL;
     }

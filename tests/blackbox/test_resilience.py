@@ -282,14 +282,35 @@ def test_connections_opened_and_closed_leave_nothing_behind(crossfade, upstream)
     net.wait_until(lambda: established(proxy.port) == 0, 5, "none")
 
 
+@pytest.fixture
+def narrow(folder, monkeypatch):
+    """Crossfade gets 256 descriptors a process."""
+    script = folder / "narrow"
+    script.write_text(f"#!/bin/sh\nulimit -n 256\nexec {binary().resolve()} \"$@\"\n")
+    script.chmod(0o755)
+    monkeypatch.setenv("CROSSFADE_BINARY", str(script))
+
+
+@pytest.mark.usefixtures("narrow")
+def test_idle_connections_to_one_server_make_room_for_another(crossfade, upstream):
+    blue, green = upstream("web-v1"), upstream("web-v2")
+    proxy = crossfade({"web-v1": [blue.address], "web-v2": [green.address]}, workers=1)
+    proxy.cli("start", "--to", "web-v2", check=0)
+    clients = [Raw(proxy.port) for _ in range(90)]
+    for weight in ("0%", "100%", "0%"):
+        proxy.cli("weight", weight, "--force", check=0)
+        for client in clients:
+            client.send("GET /slow/500 HTTP/1.1\r\nHost: a\r\n\r\n")
+        assert {client.read().status for client in clients} == {200}
+    assert counter(proxy, "crossfade_upstream_errors_total") == 0
+    for client in clients:
+        client.close()
+
+
 @pytest.mark.release_only
-def test_it_recovers_from_a_lack_of_descriptors_and_does_not_spin(crossfade, upstream, folder,
-                                                                  monkeypatch):
-    narrow = folder / "narrow"
-    narrow.write_text(f"#!/bin/sh\nulimit -n 256\nexec {binary().resolve()} \"$@\"\n")
-    narrow.chmod(0o755)
+@pytest.mark.usefixtures("narrow")
+def test_it_recovers_from_a_lack_of_descriptors_and_does_not_spin(crossfade, upstream):
     server = upstream()
-    monkeypatch.setenv("CROSSFADE_BINARY", str(narrow))
     proxy = crossfade({"web-v1": [server.address]}, workers=1)
     clients = []
     for _ in range(400):
@@ -385,9 +406,16 @@ def test_a_thousand_readers_who_read_nothing_keep_every_process_small(crossfade,
     path = web.file(10 * MIB)
     readers = []
     for _ in range(1000):
-        reader = socket.create_connection(("127.0.0.1", proxy.port))
+        reader = socket.socket()
+        reader.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 16384)  # the kernel's share
+        reader.connect(("127.0.0.1", proxy.port))
         reader.sendall(f"GET {path} HTTP/1.1\r\nHost: a\r\n\r\n".encode())
         readers.append(reader)
+    def settled():
+        before = processes.cpu_seconds(web.pid)
+        time.sleep(1)
+        return processes.cpu_seconds(web.pid) - before < 0.05
+    net.wait_until(settled, 300, "all that goes into buffers has gone there")
     end = time.monotonic() + 10
     while time.monotonic() < end:
         with Load(proxy.port, rate=100, connections=4) as load:

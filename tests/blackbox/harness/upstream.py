@@ -55,6 +55,7 @@ class Upstream:
 NGINX_CONF = """
 daemon off;
 worker_processes 1;
+worker_rlimit_nofile 8192;
 pid {folder}/nginx.pid;
 error_log {folder}/error.log;
 events {{ worker_connections 4096; }}
@@ -104,6 +105,11 @@ class Nginx:
         self.process = Started(["nginx", "-c", conf, "-p", self.folder, "-e",
                                 self.folder / "error.log"], self.folder / "out.log")
         net.wait_until(lambda: net.accepts(self.port), what=f"nginx {name} listening", timeout=10)
+
+    @property
+    def pid(self):
+        """Of the worker."""
+        return processes.children(self.process.pid)[0].pid
 
     def file(self, size):
         """The path of a file of so many zero bytes."""
