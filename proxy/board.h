@@ -32,7 +32,7 @@
 
 #define XF_CONTROL_MAGIC 0x6c72746e6f436658ull /* "XfContrl" */
 #define XF_STATS_MAGIC   0x7374617473736658ull /* "Xfsstats" */
-#define XF_BOARD_VERSION 1u
+#define XF_BOARD_VERSION 2u
 
 /* ---- control: the agent writes, workers read ---- */
 

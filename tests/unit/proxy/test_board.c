@@ -107,7 +107,8 @@ static void a_header_that_does_not_fit_is_refused(void **state)
         uint64_t value;
     } damages[] = {
         {CONTROL(magic), 8, 1},
-        {CONTROL(version), 4, 2},
+        {CONTROL(version), 4, XF_BOARD_VERSION - 1},
+        {CONTROL(version), 4, XF_BOARD_VERSION + 1},
         {CONTROL(bytes), 8, UINT64_MAX},
         {CONTROL(services), 4, UINT32_MAX},
         {CONTROL(servers), 4, XF_SERVERS_MAX},

@@ -497,7 +497,6 @@ static void break_glass_from_draining_waits_until_the_leader_counts_it_silent(vo
     assert_int_equal(xf_route_weight(word), 0);
     assert_int_equal(xf_route_flags(word), XF_ROUTE_VALID | XF_ROUTE_CUTOVER | XF_ROUTE_EMPTYING);
     assert_int_equal(xf_route_weight(bench_word(&bench, KONG_ADMIN)), 0);
-    bench_lead(&bench);
 }
 
 static void break_glass_from_draining_is_at_once_where_no_heartbeat_was_sent_lately(void **state)
