@@ -7,7 +7,9 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <netinet/in.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -36,7 +38,7 @@ struct xf_admin *xf_admin_create(struct event_base *loop, const struct xf_clock 
     return admin;
 }
 
-static uid_t peer_of(int fd)
+static uid_t user_of(int fd)
 {
     struct ucred peer;
     socklen_t bytes = sizeof(peer);
@@ -46,15 +48,39 @@ static uid_t peer_of(int fd)
     return peer.uid;
 }
 
+/* IPv4 as ::ffff:a.b.c.d; zeros where it is neither. */
+static void read_address(const struct sockaddr_storage *from,
+                         unsigned char ret[XF_ADMIN_ADDRESS_BYTES])
+{
+    memset(ret, 0, XF_ADMIN_ADDRESS_BYTES);
+    if (from->ss_family == AF_INET6) {
+        memcpy(ret, &((const struct sockaddr_in6 *) from)->sin6_addr, XF_ADMIN_ADDRESS_BYTES);
+    } else if (from->ss_family == AF_INET) {
+        ret[10] = ret[11] = 0xff;
+        memcpy(ret + 12, &((const struct sockaddr_in *) from)->sin_addr, 4);
+    }
+}
+
+static void take_client(struct listener *listener, int fd, const struct sockaddr_storage *from)
+{
+    struct xf_admin_peer peer = {.local = listener->local, .uid = (uid_t) -1};
+    if (listener->local) {
+        peer.uid = user_of(fd);
+    }
+    read_address(from, peer.address);
+    xf_admin_connection_open(listener->admin, fd, &peer);
+}
+
 static void listener_readable(evutil_socket_t fd, short what, void *arg)
 {
     (void) what;
     struct listener *listener = arg;
     for (unsigned i = 0; i < ACCEPTS_PER_TURN; i++) {
-        int client = accept4(fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+        struct sockaddr_storage from = {0};
+        socklen_t bytes = sizeof(from);
+        int client = accept4(fd, (struct sockaddr *) &from, &bytes, SOCK_NONBLOCK | SOCK_CLOEXEC);
         if (client >= 0) {
-            uid_t uid = listener->local ? peer_of(client) : (uid_t) -1;
-            xf_admin_connection_open(listener->admin, client, listener->local, uid);
+            take_client(listener, client, &from);
             continue;
         }
         if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {

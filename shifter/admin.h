@@ -14,6 +14,8 @@
 
 #include "config/base/check.h"
 #include "proxy/proxy.h"
+#include "shifter/admin_limit.h"
+#include "shifter/token.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -39,12 +41,16 @@ struct xf_admin_request {
     const char *query; /* behind `?`; empty: none */
     const char *body;  /* ends with NUL */
     size_t body_length;
-    bool local; /* came over the unix socket */
-    uid_t uid;  /* of the peer, if local */
+    bool local;                                    /* came over the unix socket */
+    uid_t uid;                                     /* of the peer, if local */
+    unsigned char address[XF_ADMIN_ADDRESS_BYTES]; /* of the peer, if not */
     char host[XF_ADMIN_TEXT_BYTES];
     char origin[XF_ADMIN_TEXT_BYTES];          /* empty: none */
     char idempotency_key[XF_ADMIN_TEXT_BYTES]; /* likewise */
     char authorization[XF_ADMIN_TEXT_BYTES];
+    /* Who asks and what they may: filled by admin_access. */
+    enum xf_admin_role role;
+    char who[XF_TOKEN_NAME_BYTES]; /* the token's name; empty: by the socket */
 };
 
 struct xf_admin_calls {
@@ -59,6 +65,9 @@ XF_NODISCARD struct xf_admin *xf_admin_create(struct event_base *loop, const str
 XF_NODISCARD bool xf_admin_listen(struct xf_admin *admin, int fd);
 void xf_admin_destroy(struct xf_admin *admin); /* accepts NULL; open exchanges are gone */
 
+/* A line of the answer's head, without its end; before the answer.  What does not fit is left
+ * out. */
+void xf_admin_header(struct xf_admin_exchange *exchange, const char *line);
 /* Answers; the exchange is over with this call.  `body` is copied. */
 void xf_admin_answer(struct xf_admin_exchange *exchange, unsigned status, const char *type,
                      const char *body, size_t length);

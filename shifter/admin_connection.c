@@ -9,6 +9,7 @@
 #include "config/base/text.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -33,7 +34,7 @@ void xf_admin_connection_close(struct xf_admin_connection *connection)
         gone(connection->exchange.gone_context);
     }
     xf_list_remove(&connection->node);
-    if (connection->local) {
+    if (connection->peer.local) {
         admin->connections_count--;
     } else {
         admin->tcp_count--;
@@ -64,15 +65,16 @@ static void make_room(struct xf_admin *admin, bool local)
          node = node->next) {
         struct xf_admin_connection *connection =
             XF_CONTAINER_OF(node, struct xf_admin_connection, node);
-        if (connection->local == local && connection->phase == XF_ADMIN_READING) {
+        if (connection->peer.local == local && connection->phase == XF_ADMIN_READING) {
             xf_admin_connection_close(connection);
             return;
         }
     }
 }
 
-void xf_admin_connection_open(struct xf_admin *admin, int fd, bool local, uid_t uid)
+void xf_admin_connection_open(struct xf_admin *admin, int fd, const struct xf_admin_peer *peer)
 {
+    bool local = peer->local;
     unsigned *count = local ? &admin->connections_count : &admin->tcp_count;
     struct xf_admin_connection *connection = NULL;
     if (*count >= (local ? XF_ADMIN_CONNECTIONS_MAX : XF_ADMIN_TCP_MAX)) {
@@ -87,8 +89,7 @@ void xf_admin_connection_open(struct xf_admin *admin, int fd, bool local, uid_t 
     }
     connection->admin = admin;
     connection->fd = fd;
-    connection->local = local;
-    connection->uid = uid;
+    connection->peer = *peer;
     (*count)++;
     xf_list_append(&admin->connections, &connection->node);
     connection->readable = event_new(admin->loop, fd, EV_READ, connection_readable, connection);
@@ -111,8 +112,8 @@ static void start_answer(struct xf_admin_connection *connection, unsigned status
     xf_text_init(&text, HEAD_TEXT_BYTES + length);
     xf_text_printf(&text,
                    "HTTP/1.1 %u %s\r\nContent-Type: %s\r\nContent-Length: %zu\r\n"
-                   "Cache-Control: no-store\r\nX-Content-Type-Options: nosniff\r\n%s\r\n",
-                   status, xf_http_reason(status), type, length,
+                   "Cache-Control: no-store\r\nX-Content-Type-Options: nosniff\r\n%s%s\r\n",
+                   status, xf_http_reason(status), type, length, connection->exchange.lines,
                    connection->keep_alive ? "" : "Connection: close\r\n");
     if (!connection->head_only) {
         xf_text_append(&text, body, length);
@@ -139,6 +140,7 @@ static void refuse(struct xf_admin_connection *connection, unsigned status, cons
     connection->head_only = false;
     connection->in_length = 0;
     connection->in_needed = 0;
+    connection->exchange = (struct xf_admin_exchange){0};
     start_answer(connection, status, "application/json", text.data, text.length);
     xf_text_release(&text);
 }
@@ -153,6 +155,14 @@ void xf_admin_answer(struct xf_admin_exchange *exchange, unsigned status, const 
     start_answer(connection, status, type, body, length);
     if (!connection->in_handler) {
         pursue(connection);
+    }
+}
+
+void xf_admin_header(struct xf_admin_exchange *exchange, const char *line)
+{
+    size_t used = strlen(exchange->lines);
+    if (used + strlen(line) + 3 <= sizeof(exchange->lines)) {
+        (void) snprintf(exchange->lines + used, sizeof(exchange->lines) - used, "%s\r\n", line);
     }
 }
 
@@ -201,9 +211,10 @@ static void handle(struct xf_admin_connection *connection, const struct xf_http_
 {
     struct xf_admin *admin = connection->admin;
     struct xf_admin_request request = {.method = head->method,
-                                       .local = connection->local,
-                                       .uid = connection->uid,
+                                       .local = connection->peer.local,
+                                       .uid = connection->peer.uid,
                                        .body_length = (size_t) head->content_length};
+    memcpy(request.address, connection->peer.address, sizeof(request.address));
     char *target = copy_span(connection->in, &head->target);
     char *body = malloc(request.body_length + 1);
     if (target == NULL || body == NULL) {

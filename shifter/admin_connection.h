@@ -10,9 +10,18 @@
 
 #include <event2/event.h>
 
+struct xf_admin_peer {
+    bool local;
+    uid_t uid; /* if local */
+    unsigned char address[XF_ADMIN_ADDRESS_BYTES];
+};
+
+#define XF_ADMIN_LINES_BYTES 256u
+
 struct xf_admin_exchange {
     void (*gone)(void *context);
     void *gone_context;
+    char lines[XF_ADMIN_LINES_BYTES]; /* further ones of the head, each with its end */
 };
 
 enum xf_admin_phase { XF_ADMIN_READING, XF_ADMIN_WAITING, XF_ADMIN_WRITING };
@@ -21,8 +30,7 @@ struct xf_admin_connection {
     struct xf_list node;
     struct xf_admin *admin;
     int fd;
-    bool local;
-    uid_t uid;
+    struct xf_admin_peer peer;
     struct event *readable, *writable;
     enum xf_admin_phase phase;
     struct xf_admin_exchange exchange;
@@ -49,7 +57,7 @@ struct xf_admin {
 };
 
 /* Takes `fd`; closes it when there is no room. */
-void xf_admin_connection_open(struct xf_admin *admin, int fd, bool local, uid_t uid);
+void xf_admin_connection_open(struct xf_admin *admin, int fd, const struct xf_admin_peer *peer);
 void xf_admin_connection_close(struct xf_admin_connection *connection);
 
 #endif

@@ -1,27 +1,18 @@
 /*
- * admin_routes.c -- the table of routes.
- *
- * The unix socket's mode decides who may use it.  The TCP port has no tokens yet, so it answers
- * what changes nothing and shows no secret, and refuses the rest.
+ * admin_routes.c -- from a request to who answers it, by the table of admin_table.c.
  */
 #include "shifter/admin_routes.h"
 
+#include "shifter/admin_access.h"
 #include "shifter/admin_answer.h"
+#include "shifter/admin_table.h"
 #include "shifter/admin_verbs.h"
 #include "shifter/agent_state.h"
 #include "shifter/agent_view.h"
 
-#include <arpa/inet.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
-
-#define SEGMENTS_MAX 6u
-
-struct path {
-    char segment[SEGMENTS_MAX][XF_ADMIN_TEXT_BYTES];
-    unsigned count;
-};
 
 static int hex_of(char c)
 {
@@ -57,13 +48,13 @@ bool xf_admin_decode(const char *segment, size_t length, char *out, size_t bytes
     return true;
 }
 
-static bool split_path(const char *text, struct path *ret)
+static bool split_path(const char *text, struct xf_admin_path *ret)
 {
     ret->count = 0;
     while (*text == '/') {
         const char *begin = text + 1;
         size_t length = strcspn(begin, "/");
-        if (ret->count == SEGMENTS_MAX ||
+        if (ret->count == XF_ADMIN_SEGMENTS_MAX ||
             !xf_admin_decode(begin, length, ret->segment[ret->count], XF_ADMIN_TEXT_BYTES)) {
             return false;
         }
@@ -71,42 +62,6 @@ static bool split_path(const char *text, struct path *ret)
         text = begin + length;
     }
     return ret->count > 0;
-}
-
-/* ---- who may ask ---- */
-
-/* `host[:port]` is an address, localhost or this machine: a page in a browser cannot make one of
- * its own names mean this port (DNS rebinding). */
-static bool host_is_ours(const char *host)
-{
-    char name[XF_ADMIN_TEXT_BYTES], own[XF_ADMIN_TEXT_BYTES] = "";
-    unsigned char address[16];
-    const char *begin = host[0] == '[' ? host + 1 : host;
-    size_t length = strcspn(begin, host[0] == '[' ? "]" : ":");
-    memcpy(name, begin, length);
-    name[length] = '\0';
-    if (gethostname(own, sizeof(own) - 1) == 0 && strcasecmp(name, own) == 0) {
-        return true;
-    }
-    return strcasecmp(name, "localhost") == 0 || inet_pton(AF_INET, name, address) == 1 ||
-           inet_pton(AF_INET6, name, address) == 1;
-}
-
-static bool may_read_over_tcp(const struct xf_agent *agent, const struct xf_admin_request *request,
-                              const struct path *path)
-{
-    if (request->method != XF_METHOD_GET && request->method != XF_METHOD_HEAD) {
-        return false;
-    }
-    if (path->count == 1) { /* metrics and probes: scrapers come by any name */
-        return true;
-    }
-    if (request->origin[0] != '\0' || !host_is_ours(request->host) ||
-        agent->config->admin.tokens_file != NULL) {
-        return false;
-    }
-    return path->count == 2 || (path->count == 4 && (strcmp(path->segment[3], "status") == 0 ||
-                                                     strcmp(path->segment[3], "why") == 0));
 }
 
 /* ---- answers of the agent's own ---- */
@@ -146,104 +101,105 @@ static void answer_metrics(struct xf_agent *agent, struct xf_admin_exchange *exc
     free(text);
 }
 
-/* ---- the table ---- */
+/* ---- requests about one service, or one server ---- */
 
-static bool is_get(const struct xf_admin_request *request)
+/* The service that steers what `name` is asked about; NULL: it was answered. */
+static const char *find_service(struct xf_agent *agent, struct xf_admin_exchange *exchange,
+                                const char *name, const char *what)
 {
-    return request->method == XF_METHOD_GET || request->method == XF_METHOD_HEAD;
-}
-
-static bool route_own(struct xf_agent *agent, struct xf_admin_exchange *exchange,
-                      const struct xf_admin_request *request, const struct path *path)
-{
-    if (path->count != 1 || !is_get(request)) {
-        return false;
+    const struct xf_config_service *services = agent->config->services;
+    int place = xf_config_find_service(agent->config, name);
+    if (place >= 0 && services[place].follows >= 0 && strcmp(what, "fence") == 0) {
+        place = services[place].follows; /* its fence is its leader's */
     }
-    if (strcmp(path->segment[0], "healthz") == 0) {
-        xf_admin_answer(exchange, 200, "text/plain", "ok\n", 3);
-    } else if (strcmp(path->segment[0], "readyz") == 0) {
-        answer_ready(agent, exchange);
-    } else if (strcmp(path->segment[0], "metrics") == 0) {
-        answer_metrics(agent, exchange);
-    } else {
-        return false;
-    }
-    return true;
-}
-
-static bool route_service(struct xf_agent *agent, struct xf_admin_exchange *exchange,
-                          const struct xf_admin_request *request, const struct path *path)
-{
-    if (path->count < 4) {
-        return false;
-    }
-    const char *service = path->segment[2], *what = path->segment[3];
-    bool key = strcmp(what, "signal") == 0 && path->count == 5;
-    if (path->count != 4 && !key) {
-        return false;
-    }
-    int place = xf_config_find_service(agent->config, service);
-    if (place >= 0 && agent->config->services[place].follows >= 0 && strcmp(what, "fence") == 0) {
-        place = agent->config->services[place].follows; /* its fence is its leader's */
-        service = agent->config->services[place].name;
-    }
-    if (place < 0 || agent->config->services[place].follows >= 0) {
+    if (place < 0 || services[place].follows >= 0) {
         xf_admin_answer_text(exchange, 404, 2,
                              place < 0 ? "there is no such service; GET /v1/services lists them"
                                        : "this service follows another; steer the one it follows");
-        return true;
+        return NULL;
     }
-    if (is_get(request)) {
-        return xf_admin_query(agent, exchange, service, what, key ? path->segment[4] : NULL,
-                              request->query);
-    }
-    if (request->method != XF_METHOD_POST || key) {
-        return false;
-    }
-    return xf_admin_verb(agent, exchange, service, what, request);
+    return services[place].name;
 }
 
-/* `/v1/servers` lists them, `/v1/servers/CLUSTER/ADDRESS/ORDER` is an order for this host. */
-static bool route_servers(struct xf_agent *agent, struct xf_admin_exchange *exchange,
-                          const struct xf_admin_request *request, const struct path *path)
+static bool route_service(struct xf_agent *agent, struct xf_admin_exchange *exchange,
+                          const struct xf_admin_request *request, const struct xf_admin_path *path,
+                          enum xf_admin_kind kind)
 {
-    if (path->count < 2 || strcmp(path->segment[0], "v1") != 0 ||
-        strcmp(path->segment[1], "servers") != 0) {
-        return false;
-    }
-    if (path->count == 2 && is_get(request)) {
-        xf_admin_answer_json(exchange, 200, xf_agent_view_servers(agent));
+    const char *what = path->segment[3];
+    const char *service = find_service(agent, exchange, path->segment[2], what);
+    if (service == NULL) {
         return true;
     }
-    if (path->count != 5 || request->method != XF_METHOD_POST) {
-        return false;
+    if (kind == XF_ADMIN_VERB) {
+        return xf_admin_verb(agent, exchange, service, what, request);
     }
-    return xf_admin_server(agent, exchange, path->segment[2], path->segment[3], path->segment[4],
-                           request);
+    return xf_admin_query(agent, exchange, service, what,
+                          kind == XF_ADMIN_SIGNAL ? path->segment[4] : NULL, request->query);
+}
+
+/* ---- the table ---- */
+
+/* False: there is nothing of that name after all. */
+static bool answer(struct xf_agent *agent, struct xf_admin_exchange *exchange,
+                   const struct xf_admin_request *request, const struct xf_admin_path *path,
+                   enum xf_admin_kind kind)
+{
+    switch (kind) {
+    case XF_ADMIN_HEALTH:
+        xf_admin_answer(exchange, 200, "text/plain", "ok\n", 3);
+        return true;
+    case XF_ADMIN_READY:
+        answer_ready(agent, exchange);
+        return true;
+    case XF_ADMIN_METRICS:
+        answer_metrics(agent, exchange);
+        return true;
+    case XF_ADMIN_SERVICES:
+        answer_services(agent, exchange);
+        return true;
+    case XF_ADMIN_SERVERS: /* of this host */
+        xf_admin_answer_json(exchange, 200, xf_agent_view_servers(agent));
+        return true;
+    case XF_ADMIN_ORDER: /* likewise */
+        return xf_admin_server(agent, exchange, path->segment[2], path->segment[3],
+                               path->segment[4], request);
+    case XF_ADMIN_QUESTION:
+    case XF_ADMIN_SIGNAL:
+    case XF_ADMIN_VERB:
+        return route_service(agent, exchange, request, path, kind);
+    }
+    return false;
+}
+
+static void answer_nothing(struct xf_admin_exchange *exchange, const char *methods)
+{
+    char line[64];
+    if (methods == NULL) {
+        xf_admin_answer_text(exchange, 404, 2, "there is nothing at this path");
+        return;
+    }
+    (void) snprintf(line, sizeof(line), "Allow: %s", methods);
+    xf_admin_header(exchange, line);
+    xf_admin_answer_text(exchange, 405, 2, "this path does not take that method");
 }
 
 void xf_admin_route(void *context, struct xf_admin_exchange *exchange,
                     const struct xf_admin_request *request)
 {
     struct xf_agent *agent = context;
-    struct path path;
-    if (!split_path(request->path, &path)) {
-        xf_admin_answer_text(exchange, 404, 2, "there is nothing at this path");
+    struct xf_admin_request asked = *request;
+    struct xf_admin_path path;
+    const char *methods = NULL;
+    const struct xf_admin_entry *entry = NULL;
+    if (split_path(request->path, &path)) {
+        entry = xf_admin_table_find(request->method, &path, &methods);
+    }
+    if (entry == NULL) {
+        answer_nothing(exchange, methods);
         return;
     }
-    if (!request->local && !may_read_over_tcp(agent, request, &path)) {
-        xf_admin_answer_error(exchange, 8, "not permitted over this port: use the admin socket");
-        return;
-    }
-    if (route_servers(agent, exchange, request, &path)) {
-        return;
-    }
-    bool v1 = path.count >= 2 && strcmp(path.segment[0], "v1") == 0 &&
-              strcmp(path.segment[1], "services") == 0;
-    if (v1 && path.count == 2 && is_get(request)) {
-        answer_services(agent, exchange);
-    } else if (!route_own(agent, exchange, request, &path) &&
-               !(v1 && route_service(agent, exchange, request, &path))) {
-        xf_admin_answer_text(exchange, 404, 2, "there is nothing at this path");
+    if (xf_admin_access_check(agent, exchange, &asked, entry->role, entry->open) &&
+        !answer(agent, exchange, &asked, &path, entry->kind)) {
+        answer_nothing(exchange, NULL);
     }
 }

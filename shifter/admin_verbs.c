@@ -3,6 +3,7 @@
  */
 #include "shifter/admin_verbs.h"
 
+#include "shifter/admin_access.h"
 #include "shifter/admin_answer.h"
 #include "shifter/agent_checks.h"
 #include "shifter/agent_forward.h"
@@ -17,10 +18,6 @@
 
 #define QUESTION_LIMIT_MS 3000
 #define VERB_LIMIT_MS     (10 * 60 * 1000)
-
-static const char *const verbs[] = {
-    "start",  "weight", "step",  "promote", "back",   "extend",   "approve",   "pause",
-    "resume", "abort",  "drain", "fence",   "forget", "finalize", "preflight", "drift"};
 
 struct waiting { /* a request whose answer is the leader's to give */
     struct xf_agent *agent;
@@ -219,14 +216,17 @@ int xf_admin_read_command(const char *body, size_t length, const char *service, 
     return 0;
 }
 
-static bool is_verb(const char *word)
+/* `ACTOR (token NAME)`: who says so may be anybody, the token is known. */
+static void name_token(char actor[XF_ACTOR_BYTES], const char *name)
 {
-    for (unsigned i = 0; i < XF_COUNT(verbs); i++) {
-        if (strcmp(verbs[i], word) == 0) {
-            return true;
-        }
+    char told[XF_ACTOR_BYTES];
+    xf_agent_copy(told, sizeof(told), actor);
+    int room = (int) (XF_ACTOR_BYTES - strlen(name) - sizeof(" (token )"));
+    while (room > 0 && ((unsigned char) told[room] & 0xc0) == 0x80) {
+        room--; /* not into the middle of a letter */
     }
-    return false;
+    (void) snprintf(actor, XF_ACTOR_BYTES, told[0] != '\0' ? "%.*s (token %s)" : "%.*stoken %s",
+                    room, told, name);
 }
 
 static void fill_request(const struct xf_agent *agent, const struct xf_admin_request *request,
@@ -238,10 +238,30 @@ static void fill_request(const struct xf_agent *agent, const struct xf_admin_req
     if (command->request[0] == '\0') {
         xf_uuid_make(command->request);
     }
-    if (command->actor[0] == '\0') {
+    if (request->who[0] != '\0') {
+        name_token(command->actor, request->who);
+    } else if (command->actor[0] == '\0') {
         (void) snprintf(command->actor, sizeof(command->actor), "uid:%u@%s",
                         (unsigned) request->uid, agent->self.name);
     }
+}
+
+/* What only an admin may: whatever overrides a refusal, cuts answers, or leaves an action out.
+ * False: it was answered. */
+static bool check_arguments(struct xf_admin_exchange *exchange,
+                            const struct xf_admin_request *request, const json_t *arguments)
+{
+    static const struct {
+        const char *key, *what;
+    } table[] = {{"force", "force"}, {"now", "drain now"}, {"skip", "finalize skip"}};
+    for (unsigned i = 0; i < XF_COUNT(table); i++) {
+        const json_t *value = json_object_get(arguments, table[i].key);
+        bool wanted = value != NULL && !json_is_false(value) && !json_is_null(value);
+        if (wanted && !xf_admin_access_admin(exchange, request, table[i].what)) {
+            return false;
+        }
+    }
+    return true;
 }
 
 /* ---- break-glass ---- */
@@ -299,9 +319,6 @@ static void order_locally(struct xf_agent *agent, struct xf_admin_exchange *exch
 bool xf_admin_verb(struct xf_agent *agent, struct xf_admin_exchange *exchange, const char *service,
                    const char *verb, const struct xf_admin_request *request)
 {
-    if (!is_verb(verb)) {
-        return false;
-    }
     struct xf_message_command command;
     struct xf_error err = {0};
     if (strlen(request->idempotency_key) >= XF_REQUEST_ID_BYTES) {
@@ -314,6 +331,10 @@ bool xf_admin_verb(struct xf_agent *agent, struct xf_admin_exchange *exchange, c
         return true;
     }
     fill_request(agent, request, &command);
+    if (!check_arguments(exchange, request, command.arguments)) {
+        xf_message_command_release(&command);
+        return true;
+    }
     if (json_is_true(json_object_get(command.arguments, "local"))) {
         order_locally(agent, exchange, &command);
     } else {

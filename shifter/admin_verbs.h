@@ -12,7 +12,7 @@
 bool xf_admin_query(struct xf_agent *agent, struct xf_admin_exchange *exchange, const char *service,
                     const char *what, const char *key, const char *query);
 
-/* A POST.  False: there is no such verb. */
+/* A POST of a verb that stands in the table of routes. */
 bool xf_admin_verb(struct xf_agent *agent, struct xf_admin_exchange *exchange, const char *service,
                    const char *verb, const struct xf_admin_request *request);
 

@@ -1,9 +1,12 @@
 # The agent: routes and counters, admin server, status and metrics.
 target_sources(xf_shifter PRIVATE
     admin.c
+    admin_access.c
     admin_answer.c
     admin_connection.c
+    admin_limit.c
     admin_routes.c
+    admin_table.c
     admin_verbs.c
     agent.c
     agent_blame.c
@@ -33,6 +36,7 @@ target_sources(xf_shifter PRIVATE
     agent_view.c
     drain_wish.c
     metrics.c
+    token.c
     status.c
     why.c)
 target_link_libraries(xf_shifter PUBLIC PkgConfig::XXHASH Threads::Threads)

@@ -136,6 +136,7 @@ struct xf_agent {
     bool snapshot_due;
 
     struct xf_admin *admin;
+    struct xf_admin_access *access;
     struct xf_agent_forward *forward;
     struct xf_agent_checks *checks;
 };

@@ -333,6 +333,7 @@ int xf_cli_try_get(const struct xf_cli *cli, const char *what, json_t **ret, str
         enum xf_errcode code = answer.status == 404   ? XF_E_USAGE
                                : answer.status == 403 ? XF_E_DENIED
                                : answer.status == 401 ? XF_E_DENIED
+                               : answer.status == 429 ? XF_E_DENIED
                                : answer.status == 503 ? XF_E_UNREACHABLE
                                                       : XF_E_FAILED;
         XF_FAIL(err, code, "%s",
@@ -370,7 +371,7 @@ int xf_cli_service(struct xf_cli *cli)
     if (answer.status != 200 || !json_is_array(names)) {
         xf_cli_note("crossfade: %s",
                     xf_cli_text(answer.body, "message", "the daemon did not list its services"));
-        result = answer.status == 401 || answer.status == 403 ? 8 : 7;
+        result = answer.status == 401 || answer.status == 403 || answer.status == 429 ? 8 : 7;
     } else if (json_array_size(names) != 1) {
         xf_cli_note("crossfade: --service is needed; there are:");
         size_t i;

@@ -9,6 +9,7 @@
 #include "shifter/cmd_plan.h"
 #include "shifter/cmd_preflight.h"
 #include "shifter/cmd_replay.h"
+#include "shifter/cmd_token.h"
 #include "shifter/cmd_verbs.h"
 
 #include <stdio.h>
@@ -112,6 +113,14 @@ const struct xf_command xf_commands[] = {
      "`drain` sends it no new request, `ready` ends that; an order holds on this host "
      "only.\n" REACH_DETAILS,
      xf_cmd_server},
+    {"token", "add --role viewer|operator|admin [--name NAME] | list | remove NAME",
+     "who may use the admin port (admin.listen), and for what",
+     "`add` prints the token, once: put it into a file for --token-file.  The file that\n"
+     "admin.tokens_file names (of --config FILE, default " XF_CONFIG_PATH_DEFAULT "; or --file\n"
+     "FILE) keeps only its hash, mode 0600; the daemon reads it anew when it has changed.\n"
+     "viewer: reads.  operator: every verb but those of an admin: forget, --force, drain --now,\n"
+     "finalize --skip.  -o json.",
+     xf_cmd_token},
     {"init",
      "canary | kong --from V --to V [--topology traditional|hybrid|dbless] [--database "
      "clone|shared]",
