@@ -1,0 +1,59 @@
+/*
+ * fuzz_plan.c -- any bytes as a plan: told what is wrong with them, or a plan within its ranges
+ * whose canonical form is read as the same plan.
+ */
+#include "fuzz.h"
+
+#include "shifter/plan.h"
+
+static void check_steps(const struct xf_plan *plan)
+{
+    FUZZ_CHECK(plan->steps_count >= 1);
+    for (unsigned i = 0; i < plan->steps_count; i++) {
+        FUZZ_CHECK(plan->steps[i].weight <= XF_WEIGHT_FULL);
+        FUZZ_CHECK(plan->steps[i].ramp_ms >= 0 && plan->steps[i].hold_ms >= 0);
+    }
+    FUZZ_CHECK(plan->steps[plan->steps_count - 1].weight == XF_WEIGHT_FULL);
+}
+
+static void check_windows(const struct xf_plan *plan)
+{
+    for (unsigned i = 0; i < plan->windows_count; i++) {
+        const struct xf_plan_window *window = &plan->windows[i];
+        FUZZ_CHECK(window->days > 0 && window->days < 1u << 7);
+        FUZZ_CHECK(window->from_minute <= 24 * 60 && window->to_minute <= 24 * 60);
+        FUZZ_CHECK(memchr(window->zone, '\0', sizeof(window->zone)) != NULL);
+    }
+}
+
+static void check_round_trip(const struct xf_plan *plan)
+{
+    struct xf_plan *again = NULL;
+    struct xf_problems problems;
+    FUZZ_CHECK(plan->json != NULL);
+    FUZZ_CHECK(xf_plan_parse("again", plan->json, strlen(plan->json), &again, &problems) == 0);
+    FUZZ_CHECK(strcmp(plan->json, again->json) == 0);
+    FUZZ_CHECK(plan->steps_count == again->steps_count);
+    FUZZ_CHECK(plan->windows_count == again->windows_count);
+    xf_problems_release(&problems);
+    xf_plan_destroy(again);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    struct xf_plan *plan = NULL;
+    struct xf_problems problems;
+    char *text = fuzz_exact(data, size);
+    int result = xf_plan_parse("fuzz.yaml", text, size, &plan, &problems);
+    free(text);
+    FUZZ_CHECK((result == 0) == (plan != NULL));
+    FUZZ_CHECK((result != 0) == (problems.errors > 0));
+    if (plan != NULL) {
+        check_steps(plan);
+        check_windows(plan);
+        check_round_trip(plan);
+        xf_plan_destroy(plan);
+    }
+    xf_problems_release(&problems);
+    return 0;
+}
