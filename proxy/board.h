@@ -161,6 +161,8 @@ struct xf_cell {
     _Atomic uint32_t attempt;                        /* of the cutover it belongs to */
     _Atomic uint32_t lost; /* events beyond XF_CELL_WEIGHTS weights: not judged */
     struct xf_cell_entry entry[XF_CELL_WEIGHTS];
+    _Atomic uint32_t asked[XF_ROLES];    /* dispatched in this cell, each request of a key */
+    _Atomic uint32_t answered[XF_ROLES]; /* ended in this cell, but by the client's leaving */
 };
 
 /* ---- who is to blame: the last responses that went badly, for `why` ---- */

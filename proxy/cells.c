@@ -34,14 +34,18 @@ static void reuse(struct xf_cell *cell, uint64_t number, uint32_t attempt)
             atomic_store_explicit(&entry->bad_4xx[role], 0, memory_order_relaxed);
         }
     }
+    for (unsigned role = 0; role < XF_ROLES; role++) {
+        atomic_store_explicit(&cell->asked[role], 0, memory_order_relaxed);
+        atomic_store_explicit(&cell->answered[role], 0, memory_order_relaxed);
+    }
     atomic_store_explicit(&cell->lost, 0, memory_order_relaxed);
     atomic_store_explicit(&cell->attempt, attempt, memory_order_relaxed);
     atomic_store_explicit(&cell->number, number, memory_order_release);
 }
 
-/* The entry for `terms` in the cell `number`; NULL where it cannot be counted. */
-static struct xf_cell_entry *find_entry(struct xf_judged *judged,
-                                        const struct xf_judged_terms *terms, uint64_t number)
+/* The cell `number`, for the attempt of `terms`; NULL where that is an earlier one. */
+static struct xf_cell *find_cell(struct xf_judged *judged, const struct xf_judged_terms *terms,
+                                 uint64_t number)
 {
     struct xf_cell *cell = &judged->cells[number % XF_CELLS];
     uint32_t attempt = atomic_load_explicit(&cell->attempt, memory_order_relaxed);
@@ -49,6 +53,17 @@ static struct xf_cell_entry *find_entry(struct xf_judged *judged,
         reuse(cell, number, terms->attempt);
     } else if (attempt > terms->attempt) {
         return NULL; /* a request of an earlier attempt that ends only now */
+    }
+    return cell;
+}
+
+/* The entry for `terms` in the cell `number`; NULL where it cannot be counted. */
+static struct xf_cell_entry *find_entry(struct xf_judged *judged,
+                                        const struct xf_judged_terms *terms, uint64_t number)
+{
+    struct xf_cell *cell = find_cell(judged, terms, number);
+    if (cell == NULL) {
+        return NULL;
     }
     for (unsigned i = 0; i < XF_CELL_WEIGHTS; i++) {
         struct xf_cell_entry *entry = &cell->entry[i];
@@ -142,6 +157,10 @@ void xf_judged_sent(struct xf_judged *judged, struct xf_judging *judging,
         judging->slow_at_us = now_us + terms->tau_us;
         xf_list_append(&judged->waiting, &judging->link);
     }
+    struct xf_cell *asked = find_cell(judged, terms, cell);
+    if (asked != NULL) {
+        xf_count32(&asked->asked[terms->role], 1);
+    }
     if (first_time(judged, terms, XF_SEEN_SENT)) {
         struct xf_cell_entry *entry = find_entry(judged, terms, cell);
         if (entry != NULL) {
@@ -162,6 +181,10 @@ void xf_judged_ended(struct xf_judged *judged, struct xf_judging *judging,
         count_slow(judged, judging, cell);
     }
     xf_list_remove(&judging->link);
+    struct xf_cell *answered = outcome != XF_JUDGED_ABORTED ? find_cell(judged, terms, cell) : NULL;
+    if (answered != NULL) {
+        xf_count32(&answered->answered[terms->role], 1);
+    }
     if ((outcome == XF_JUDGED_ABORTED && !judging->slow) || !is_of_this_step(judged, terms)) {
         return;
     }

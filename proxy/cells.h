@@ -10,6 +10,9 @@
  * as done again then, so that the bad are never more than the done.  Keys are told apart by 16
  * bits of their hash.
  *
+ * Apart from that a cell holds how many requests were sent and how many of them ended, whatever
+ * their keys and however they ended: by these a cluster that answers nothing at all is known.
+ *
  * What counts as bad, slow or 4xx also goes, with its server and target, into a ring of the last
  * ones: from it the agent learns which servers and which paths carry the trouble.
  */

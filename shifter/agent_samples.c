@@ -9,6 +9,7 @@
 #include "shifter/agent_state.h"
 
 #include "shifter/agent_judge.h"
+#include "shifter/judge_silence.h"
 #include "shifter/judge_tally.h"
 
 #include <stdlib.h>
@@ -21,6 +22,7 @@
 
 struct seen_cell {
     uint64_t number;
+    uint32_t asked[XF_ROLES], answered[XF_ROLES];
     struct {
         uint32_t weight; /* plus 1, as in the ring; 0: not seen */
         uint32_t counts[KINDS][XF_ROLES];
@@ -47,6 +49,7 @@ struct outbox { /* of one service */
     uint64_t attempt;
     struct batch batch; /* not yet sent */
     bool urgent;
+    uint64_t unanswered; /* requests to green since its last answer */
 
     /* Who carries the trouble of this attempt; sent whole. */
     unsigned verdict_attempt;
@@ -240,6 +243,35 @@ static bool is_trouble(const struct xf_message_counts *gain)
             gain->bad_4xx[XF_BLUE] | gain->bad_4xx[XF_GREEN]) != 0;
 }
 
+/* What one counter of a ring gained; nothing, where it is not to be believed. */
+static uint32_t take_count(const _Atomic uint32_t *counter, uint32_t *seen)
+{
+    uint32_t now = atomic_load_explicit(counter, memory_order_relaxed);
+    uint32_t gain = now > *seen && now < COUNT_MAX ? now - *seen : 0;
+    *seen += gain;
+    return gain;
+}
+
+/* A green that answers nothing is told at once too: with a sticky key nothing else may say so. */
+static void take_answers(struct outbox *box, struct batch *fresh, const struct xf_cell *cell,
+                         struct seen_cell *seen, uint64_t number)
+{
+    uint32_t asked[XF_ROLES], answered[XF_ROLES];
+    bool any = false;
+    for (unsigned role = 0; role < XF_ROLES; role++) {
+        asked[role] = take_count(&cell->asked[role], &seen->asked[role]);
+        answered[role] = take_count(&cell->answered[role], &seen->answered[role]);
+        any = any || asked[role] > 0 || answered[role] > 0;
+    }
+    struct xf_message_cell *to = any ? place_cell(fresh, number) : NULL;
+    for (unsigned role = 0; to != NULL && role < XF_ROLES; role++) {
+        to->asked[role] += asked[role];
+        to->answered[role] += answered[role];
+    }
+    box->unanswered = answered[XF_GREEN] > 0 ? 0 : box->unanswered + asked[XF_GREEN];
+    box->urgent = box->urgent || (asked[XF_GREEN] > 0 && box->unanswered >= XF_SILENCE_ASKED_MIN);
+}
+
 static void take_cell(struct outbox *box, struct batch *fresh, const struct xf_cell *cell,
                       struct seen_cell *seen, uint64_t number)
 {
@@ -247,6 +279,7 @@ static void take_cell(struct outbox *box, struct batch *fresh, const struct xf_c
         memset(seen, 0, sizeof(*seen));
         seen->number = number;
     }
+    take_answers(box, fresh, cell, seen, number);
     for (unsigned i = 0; i < XF_CELL_WEIGHTS; i++) {
         struct xf_message_counts gain = {0};
         if (!take_gain(&cell->entry[i], seen, i, &gain)) {
@@ -297,6 +330,10 @@ static void keep_fresh(struct xf_agent *agent, unsigned service, struct outbox *
         struct xf_message_cell *to = place_cell(&box->batch, cell->number);
         for (unsigned j = 0; to != NULL && j < cell->entries_count; j++) {
             add_counts(place_entry(to, cell->entries[j].weight), &cell->entries[j].counts);
+        }
+        for (unsigned role = 0; to != NULL && role < XF_ROLES; role++) {
+            to->asked[role] += cell->asked[role];
+            to->answered[role] += cell->answered[role];
         }
     }
 }
@@ -355,6 +392,7 @@ static void tick_service(struct xf_agent *agent, struct xf_agent_service *servic
         box->attempt = service->document->attempts;
         box->batch.count = 0;
         box->verdict_attempt = 0;
+        box->unanswered = 0;
     }
     if (box->verdict_attempt != service->document->verdict_attempt) {
         box->verdict_attempt = service->document->verdict_attempt;

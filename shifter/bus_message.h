@@ -120,6 +120,7 @@ struct xf_message_cell {
         unsigned weight; /* at dispatch */
         struct xf_message_counts counts;
     } entries[XF_SAMPLE_ENTRIES_MAX];
+    uint64_t asked[2], answered[2]; /* by role, whatever the weight (judge_silence.h) */
 };
 struct xf_message_samples {
     struct xf_message_proxy proxy;

@@ -2,6 +2,7 @@
  * bus_message_samples.c -- a proxy's judge cells on their way to the leader; see bus_message.h.
  *
  * A cell is [number, [weight, sent, done, bad, slow, 4xx of blue, the same of green], …].
+ * `answers` has one [asked, answered of blue, the same of green] for each cell.
  */
 #include "shifter/bus_message.h"
 
@@ -10,8 +11,9 @@
 
 #include <stdlib.h>
 
-#define ENTRY_NUMBERS 11u
-#define COUNT_MAX     ((json_int_t) 1 << 40) /* of one cell: beyond any host's requests */
+#define ENTRY_NUMBERS  11u
+#define ANSWER_NUMBERS 4u
+#define COUNT_MAX      ((json_int_t) 1 << 40) /* of one cell: beyond any host's requests */
 
 static json_t *cell_make(const struct xf_message_cell *cell)
 {
@@ -32,6 +34,37 @@ static json_t *cell_make(const struct xf_message_cell *cell)
         ok = json_array_append_new(array, entry) == 0 && ok;
     }
     return xf_message_finish(array, ok);
+}
+
+static json_t *answers_make(const struct xf_message_cell *cell)
+{
+    return json_pack("[I, I, I, I]", (json_int_t) cell->asked[0], (json_int_t) cell->answered[0],
+                     (json_int_t) cell->asked[1], (json_int_t) cell->answered[1]);
+}
+
+/* An agent of an earlier release does not tell: what it counted as ended was answered. */
+static void answers_guess(struct xf_message_cell *cell)
+{
+    for (unsigned i = 0; i < cell->entries_count; i++) {
+        for (unsigned role = 0; role < 2; role++) {
+            cell->answered[role] += cell->entries[i].counts.done[role];
+        }
+    }
+}
+
+static bool answers_read(const json_t *array, struct xf_message_cell *cell)
+{
+    uint64_t *const to[ANSWER_NUMBERS] = {&cell->asked[0], &cell->answered[0], &cell->asked[1],
+                                          &cell->answered[1]};
+    for (unsigned i = 0; i < ANSWER_NUMBERS; i++) {
+        const json_t *number = json_array_get(array, i);
+        json_int_t value = json_integer_value(number);
+        if (!json_is_integer(number) || value < 0 || value > COUNT_MAX) {
+            return false;
+        }
+        *to[i] = (uint64_t) value;
+    }
+    return true;
 }
 
 static bool entry_read(const json_t *entry, struct xf_message_cell *cell)
@@ -89,10 +122,13 @@ json_t *xf_message_samples_make(const struct xf_message_samples *samples)
     xf_json_put_string(message, "service", samples->service, &ok);
     xf_json_put_int(message, "attempt", (int64_t) samples->attempt, &ok);
     json_t *cells = json_array();
+    json_t *answers = json_array();
     for (size_t i = 0; i < samples->cells_count; i++) {
         ok = json_array_append_new(cells, cell_make(&samples->cells[i])) == 0 && ok;
+        ok = json_array_append_new(answers, answers_make(&samples->cells[i])) == 0 && ok;
     }
     xf_json_put(message, "cells", cells, &ok);
+    xf_json_put(message, "answers", answers, &ok);
     if (samples->blame != NULL) {
         xf_json_put(message, "blame", json_incref(samples->blame), &ok);
     }
@@ -110,6 +146,7 @@ int xf_message_samples_read(const json_t *message, struct xf_message_samples *re
     xf_json_uint(&reader, message, "attempt", XF_JSON_NEEDED, INT64_MAX, &read.attempt);
     const json_t *cells =
         xf_json_array(&reader, message, "cells", XF_JSON_NEEDED, XF_SAMPLE_CELLS_MAX);
+    const json_t *answers = json_object_get(message, "answers");
     if (!reader.failed) {
         read.cells = calloc(json_array_size(cells) + 1, sizeof(*read.cells));
         if (read.cells == NULL) {
@@ -121,6 +158,10 @@ int xf_message_samples_read(const json_t *message, struct xf_message_samples *re
         if (!cell_read(json_array_get(cells, read.cells_count), cell) ||
             (read.cells_count > 0 && cell->number <= cell[-1].number)) {
             xf_json_fail(&reader, "cells", "holds a malformed or unordered cell");
+        } else if (answers == NULL) {
+            answers_guess(cell);
+        } else if (!answers_read(json_array_get(answers, read.cells_count), cell)) {
+            xf_json_fail(&reader, "answers", "does not fit the cells");
         }
     }
     json_t *blame = json_object_get(message, "blame");

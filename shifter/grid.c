@@ -63,6 +63,10 @@ static void add_cell(struct xf_grid *grid, const struct xf_message_cell *cell, i
             xf_judge_cell_add(to, cell->entries[i].weight, (enum xf_judge_role) role, &counts);
         }
     }
+    for (unsigned role = 0; role < 2; role++) {
+        to->asked[role] += cell->asked[role];
+        to->answered[role] += cell->answered[role];
+    }
 }
 
 bool xf_grid_add(struct xf_grid *grid, const struct xf_message_samples *samples,

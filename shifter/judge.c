@@ -84,6 +84,7 @@ static void begin_attempt(struct xf_judge *judge, int64_t t_us)
     init_budget(judge);
     init_promote(judge, t_us);
     xf_router_init(&judge->router, options->steps, t_us);
+    xf_silence_init(&judge->silence);
     judge->marks = (struct xf_judge_marks){-1, -1, -1, -1};
     for (unsigned rule = 0; rule < XF_JUDGE_RULES; rule++) {
         judge->findings[rule] = (struct xf_judge_finding){.standing = false};
@@ -252,7 +253,8 @@ static void close_stream(struct xf_judge *judge, enum xf_judge_stream which, int
     }
     if (xf_detector_alarm(detector)) {
         struct xf_judge_finding finding = {.standing = true,
-                                           .client_errors = which == XF_STREAM_4XX,
+                                           .kind = which == XF_STREAM_4XX ? XF_FINDING_4XX
+                                                                          : XF_FINDING_FAILS,
                                            .at_us = t_us,
                                            .rho = judge->rho,
                                            .n = detector->value,
@@ -303,6 +305,29 @@ static void look_at_router(struct xf_judge *judge, int64_t t_us)
     finding->standing = judge->router.flagged;
 }
 
+/* A green that was found slow and answers nothing at all fails, though nothing has failed yet;
+ * where blue answers nothing either it is not green. */
+static void look_at_silence(struct xf_judge *judge, int64_t t_us)
+{
+    const struct xf_silence_side *green = &judge->silence.side[XF_JUDGE_GREEN];
+    const struct xf_silence_side *blue = &judge->silence.side[XF_JUDGE_BLUE];
+    struct xf_judge_finding finding = {
+        .standing = true, .kind = XF_FINDING_SILENCE, .at_us = t_us, .rho = judge->rho};
+    enum xf_silence_finding found = xf_silence_finding(&judge->silence, t_us);
+    finding.window.done_green = finding.window.bad_green = green->asked;
+    if (found == XF_SILENCE_GREEN && judge->findings[XF_JUDGE_LATENCY].standing) {
+        finding.n = judge->findings[XF_JUDGE_LATENCY].n;
+        finding.window.t_us = green->since_us;
+        finding.window.done_blue = green->other_answers;
+        latch(judge, XF_JUDGE_ERRORS, &finding);
+    } else if (found == XF_SILENCE_BOTH) {
+        finding.window.t_us = blue->since_us > green->since_us ? blue->since_us : green->since_us;
+        finding.window.done_blue = finding.window.bad_blue = blue->asked;
+        judge->findings[XF_JUDGE_BOTH] = finding;
+        mark(&judge->marks.both_us, t_us);
+    }
+}
+
 void xf_judge_advance_us(struct xf_judge *judge, int64_t t_us)
 {
     for (unsigned i = 0; i < XF_STREAMS; i++) {
@@ -322,6 +347,9 @@ void xf_judge_advance_us(struct xf_judge *judge, int64_t t_us)
     }
     if (judge->stepped) {
         look_at_router(judge, t_us);
+    }
+    if (judge->stepped && t_us > judge->seen_us) {
+        look_at_silence(judge, t_us);
     }
     if (t_us > judge->seen_us) {
         judge->seen_us = t_us;
@@ -397,6 +425,7 @@ void xf_judge_feed(struct xf_judge *judge, const struct xf_judge_cell *cell)
         const struct xf_judge_entry *entry = &cell->entries[i];
         xf_judge_count(judge, t_us, (double) entry->weight / XF_WEIGHT_FULL, entry->role);
     }
+    xf_silence_cell(&judge->silence, cell);
     xf_judge_advance_us(judge, t_us + (int64_t) cell->length_ms * 1000);
 }
 

@@ -12,6 +12,7 @@ target_sources(xf_shifter PRIVATE
     judge_promote.c
     judge_router.c
     judge_sentence.c
+    judge_silence.c
     judge_tally.c
     judge_trail.c
     replay.c

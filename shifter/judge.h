@@ -12,6 +12,7 @@
  *                        +--> judge_promote    positive evidence for the next step
  *                        +--> judge_router     was traffic split as ordered?
  *                        +--> judge_blip       how long blue's own bursts last (before the start)
+ *     cells ----------------> judge_silence    green, found slow, answers nothing at all: errors
  *
  * Errors, budget and latency verdicts stay until xf_judge_reset; both, router and evidence are
  * conditions that come and go.
@@ -27,6 +28,7 @@
 #include "shifter/judge_detector.h"
 #include "shifter/judge_promote.h"
 #include "shifter/judge_router.h"
+#include "shifter/judge_silence.h"
 #include "shifter/judge_trail.h"
 
 #include <stdbool.h>
@@ -100,15 +102,24 @@ struct xf_judge_evidence {
     char sentence[XF_SENTENCE_BYTES]; /* why the step does not advance; "" when there is enough */
 };
 
+/* What a finding of errors, or of both, rests on. */
+enum xf_finding_kind {
+    XF_FINDING_FAILS,
+    XF_FINDING_4XX,     /* errors: in the 4xx stream */
+    XF_FINDING_SILENCE, /* nothing is answered */
+    XF_FINDING_KINDS
+};
+
 /* What a rule found, kept for its sentence. */
 struct xf_judge_finding {
     bool standing;
-    bool client_errors; /* errors: in the 4xx stream */
+    enum xf_finding_kind kind;
     int64_t at_us;
     double rho; /* split in force then */
     double n;
     double limit;            /* the budget */
-    struct xf_totals window; /* since the fault began */
+    struct xf_totals window; /* since the fault began; silence: what was sent as done and bad, and
+                                what blue answered as its done */
 };
 
 /* One stream of bad responses on its way through blocks into a detector. */
@@ -147,6 +158,7 @@ struct xf_judge {
     struct xf_budget_trail budget_trail;
     struct xf_promote promote;
     struct xf_router router;
+    struct xf_silence silence;
     struct xf_judge_finding findings[XF_JUDGE_RULES];
     struct xf_judge_marks marks;
 };

@@ -13,6 +13,10 @@ void xf_judge_cell_init(struct xf_judge_cell *cell, int64_t t_ms, unsigned lengt
     cell->t_ms = t_ms;
     cell->length_ms = length_ms;
     cell->entry_count = 0;
+    for (unsigned role = 0; role < 2; role++) {
+        cell->asked[role] = 0;
+        cell->answered[role] = 0;
+    }
 }
 
 static unsigned distance(unsigned a, unsigned b)
@@ -59,5 +63,9 @@ void xf_judge_cell_merge(struct xf_judge_cell *cell, const struct xf_judge_cell 
         const struct xf_judge_entry *entry = &from->entries[i];
         xf_judge_cell_add(cell, entry->weight, XF_JUDGE_BLUE, &entry->role[XF_JUDGE_BLUE]);
         xf_judge_cell_add(cell, entry->weight, XF_JUDGE_GREEN, &entry->role[XF_JUDGE_GREEN]);
+    }
+    for (unsigned role = 0; role < 2; role++) {
+        cell->asked[role] += from->asked[role];
+        cell->answered[role] += from->answered[role];
     }
 }

@@ -36,6 +36,8 @@ struct xf_judge_cell {
     unsigned length_ms;
     unsigned entry_count;
     struct xf_judge_entry entries[XF_JUDGE_ENTRIES_MAX];
+    uint64_t asked[2];    /* by role: every request sent, sticky keys not told apart */
+    uint64_t answered[2]; /* every one that ended, but by its client's leaving */
 };
 
 /* An empty cell. */

@@ -273,7 +273,9 @@ static void walk_blip(struct walk *walk, struct xf_blip *blip)
 static void walk_finding(struct walk *walk, struct xf_judge_finding *finding)
 {
     walk_bool(walk, &finding->standing);
-    walk_bool(walk, &finding->client_errors);
+    unsigned kind = finding->kind;
+    walk_unsigned(walk, &kind, XF_FINDING_KINDS - 1);
+    finding->kind = (enum xf_finding_kind) kind;
     walk_time(walk, &finding->at_us);
     walk_share(walk, &finding->rho);
     walk_double(walk, &finding->n);

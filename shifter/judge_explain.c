@@ -14,98 +14,6 @@
 
 #define FIGURE_TOLERANCE 1e-9 /* relative; a store may print a double its own way */
 
-/* ---- writing ---- */
-
-static json_t *block_json(const struct xf_trail_block *block)
-{
-    json_t *shares = json_array();
-    for (unsigned i = 0; i < block->count; i++) {
-        const struct xf_block_share *share = &block->shares[i];
-        (void) json_array_append_new(shares,
-                                     json_pack("[f, I, I]", share->rho, (json_int_t) share->green,
-                                               (json_int_t) share->blue));
-    }
-    return json_pack("{s:I, s:f, s:o, s:o}", "opened_us", (json_int_t) block->opened_us, "mass",
-                     block->mass, "totals", xf_totals_json(&block->totals), "shares", shares);
-}
-
-static json_t *stream_inputs(const struct xf_judge *judge, const struct xf_judge_finding *finding,
-                             enum xf_judge_rule rule)
-{
-    enum xf_judge_stream which = XF_STREAM_ERRORS;
-    if (rule == XF_JUDGE_LATENCY) {
-        which = XF_STREAM_SLOW;
-    } else if (finding->client_errors) {
-        which = XF_STREAM_4XX;
-    }
-    const struct xf_trail *trail = &judge->streams[which].trail;
-    json_t *blocks = json_array();
-    for (unsigned i = 0; i < trail->count; i++) {
-        (void) json_array_append_new(blocks, block_json(&trail->blocks[i]));
-    }
-    return json_pack("{s:b, s:I, s:f, s:o, s:o}", "client_errors", finding->client_errors, "at_us",
-                     (json_int_t) finding->at_us, "rho", finding->rho, "base",
-                     xf_detector_json(&trail->base), "blocks", blocks);
-}
-
-static json_t *budget_inputs(const struct xf_judge *judge, const struct xf_judge_finding *finding)
-{
-    const struct xf_budget_trail *trail = &judge->budget_trail;
-    json_t *blocks = json_array();
-    for (unsigned i = 0; i < trail->count; i++) {
-        const struct xf_budget_block *block = &trail->blocks[i];
-        (void) json_array_append_new(
-            blocks,
-            json_pack("{s:I, s:f, s:o, s:I, s:I}", "opened_us", (json_int_t) block->opened_us,
-                      "mass", block->mass, "totals", xf_totals_json(&block->totals), "done",
-                      (json_int_t) block->done, "bad", (json_int_t) block->bad));
-    }
-    return json_pack("{s:I, s:f, s:o, s:o}", "at_us", (json_int_t) finding->at_us, "rho",
-                     finding->rho, "base", xf_budget_json(&trail->base), "blocks", blocks);
-}
-
-static json_t *router_inputs(const struct xf_judge *judge, const struct xf_judge_finding *finding)
-{
-    return json_pack("{s:I, s:f, s:I, s:I, s:I}", "at_us", (json_int_t) finding->at_us, "rho",
-                     finding->rho, "blue", (json_int_t) finding->window.done_blue, "green",
-                     (json_int_t) finding->window.done_green, "steps",
-                     (json_int_t) judge->options.steps);
-}
-
-static json_t *evidence_inputs(const struct xf_judge *judge)
-{
-    struct xf_judge_evidence_basis basis;
-    xf_judge_evidence_basis(judge, &basis);
-    return json_pack("{s:o, s:f, s:f, s:I, s:I, s:f}", "promote", xf_promote_json(&basis.promote),
-                     "against", basis.against, "alarm", basis.alarm, "elapsed_us",
-                     (json_int_t) basis.elapsed_us, "at_us", (json_int_t) basis.at_us, "rho",
-                     basis.rho);
-}
-
-json_t *xf_judge_explain_json(const struct xf_judge *judge, enum xf_judge_rule rule)
-{
-    const struct xf_judge_finding *finding = &judge->findings[rule];
-    struct xf_judge_verdict verdict;
-    xf_judge_verdict_of(judge, rule, &verdict);
-    if (verdict.rule == XF_JUDGE_NONE) {
-        return NULL;
-    }
-    json_t *inputs;
-    if (rule == XF_JUDGE_EVIDENCE) {
-        inputs = evidence_inputs(judge);
-    } else if (rule == XF_JUDGE_ROUTER) {
-        inputs = router_inputs(judge, finding);
-    } else if (rule == XF_JUDGE_BUDGET || rule == XF_JUDGE_BOTH) {
-        inputs = budget_inputs(judge, finding);
-    } else {
-        inputs = stream_inputs(judge, finding, rule);
-    }
-    return json_pack("{s:i, s:s, s:I, s:f, s:s, s:o, s:o}", "schema", XF_JUDGE_EXPLAIN_SCHEMA,
-                     "rule", xf_judge_rule_name(rule), "attempt", (json_int_t) judge->attempt, "n",
-                     verdict.n, "sentence", verdict.sentence, "options",
-                     xf_judge_options_json(&judge->options), "inputs", inputs);
-}
-
 /* ---- reading ---- */
 
 static bool get_int(const json_t *object, const char *key, int64_t *ret)
@@ -176,8 +84,7 @@ static bool read_budget_block(const json_t *value, struct xf_budget_block *ret)
            ret->bad <= ret->done;
 }
 
-/* ---- recomputing: each fills `ret` from the inputs; false: they do not bear the verdict ---- */
-
+/* Each recompute_… fills `ret` from the inputs; false: they do not bear the verdict. */
 static bool recompute_stream(const json_t *inputs, struct xf_judge_finding *ret)
 {
     struct xf_detector detector;
@@ -195,11 +102,135 @@ static bool recompute_stream(const json_t *inputs, struct xf_judge_finding *ret)
         }
         xf_trail_apply(&detector, &block);
     }
-    ret->client_errors = json_is_true(json_object_get(inputs, "client_errors"));
+    ret->kind =
+        json_is_true(json_object_get(inputs, "client_errors")) ? XF_FINDING_4XX : XF_FINDING_FAILS;
     ret->n = detector.value;
     ret->window = xf_detector_window(&detector);
     return xf_detector_alarm(&detector);
 }
+
+/* ---- writing ---- */
+
+static json_t *block_json(const struct xf_trail_block *block)
+{
+    json_t *shares = json_array();
+    for (unsigned i = 0; i < block->count; i++) {
+        const struct xf_block_share *share = &block->shares[i];
+        (void) json_array_append_new(shares,
+                                     json_pack("[f, I, I]", share->rho, (json_int_t) share->green,
+                                               (json_int_t) share->blue));
+    }
+    return json_pack("{s:I, s:f, s:o, s:o}", "opened_us", (json_int_t) block->opened_us, "mass",
+                     block->mass, "totals", xf_totals_json(&block->totals), "shares", shares);
+}
+
+static json_t *stream_inputs(const struct xf_judge *judge, const struct xf_judge_finding *finding,
+                             enum xf_judge_rule rule)
+{
+    enum xf_judge_stream which = XF_STREAM_ERRORS;
+    if (rule == XF_JUDGE_LATENCY) {
+        which = XF_STREAM_SLOW;
+    } else if (finding->kind == XF_FINDING_4XX) {
+        which = XF_STREAM_4XX;
+    }
+    const struct xf_trail *trail = &judge->streams[which].trail;
+    json_t *blocks = json_array();
+    for (unsigned i = 0; i < trail->count; i++) {
+        (void) json_array_append_new(blocks, block_json(&trail->blocks[i]));
+    }
+    return json_pack("{s:b, s:I, s:f, s:o, s:o}", "client_errors", finding->kind == XF_FINDING_4XX,
+                     "at_us", (json_int_t) finding->at_us, "rho", finding->rho, "base",
+                     xf_detector_json(&trail->base), "blocks", blocks);
+}
+
+static json_t *budget_inputs(const struct xf_judge *judge, const struct xf_judge_finding *finding)
+{
+    const struct xf_budget_trail *trail = &judge->budget_trail;
+    json_t *blocks = json_array();
+    for (unsigned i = 0; i < trail->count; i++) {
+        const struct xf_budget_block *block = &trail->blocks[i];
+        (void) json_array_append_new(
+            blocks,
+            json_pack("{s:I, s:f, s:o, s:I, s:I}", "opened_us", (json_int_t) block->opened_us,
+                      "mass", block->mass, "totals", xf_totals_json(&block->totals), "done",
+                      (json_int_t) block->done, "bad", (json_int_t) block->bad));
+    }
+    return json_pack("{s:I, s:f, s:o, s:o}", "at_us", (json_int_t) finding->at_us, "rho",
+                     finding->rho, "base", xf_budget_json(&trail->base), "blocks", blocks);
+}
+
+/* The latency verdict that an errors verdict for silence leans on has an entry of its own; its
+ * blocks are here only while the trail still bears it. */
+static json_t *silence_inputs(const struct xf_judge *judge, const struct xf_judge_finding *finding,
+                              enum xf_judge_rule rule)
+{
+    const struct xf_totals *window = &finding->window;
+    json_t *inputs =
+        json_pack("{s:b, s:I, s:f, s:I, s:I, s:I, s:I}", "silence", true, "at_us",
+                  (json_int_t) finding->at_us, "rho", finding->rho, "since_us",
+                  (json_int_t) window->t_us, "asked", (json_int_t) window->done_green, "blue",
+                  (json_int_t) window->done_blue, "blue_silent", (json_int_t) window->bad_blue);
+    if (rule != XF_JUDGE_ERRORS) {
+        return inputs;
+    }
+    const struct xf_judge_finding *latency = &judge->findings[XF_JUDGE_LATENCY];
+    double alarm = 1 / judge->streams[XF_STREAM_SLOW].detector.options.alpha;
+    json_t *slow = stream_inputs(judge, latency, XF_JUDGE_LATENCY);
+    struct xf_judge_finding again = {.standing = true};
+    if (recompute_stream(slow, &again) && again.n == latency->n) {
+        (void) json_object_set(inputs, "slow", slow);
+    }
+    json_decref(slow);
+    (void) json_object_set_new(inputs, "n", json_real(latency->n));
+    (void) json_object_set_new(inputs, "alarm", json_real(alarm));
+    return inputs;
+}
+
+static json_t *router_inputs(const struct xf_judge *judge, const struct xf_judge_finding *finding)
+{
+    return json_pack("{s:I, s:f, s:I, s:I, s:I}", "at_us", (json_int_t) finding->at_us, "rho",
+                     finding->rho, "blue", (json_int_t) finding->window.done_blue, "green",
+                     (json_int_t) finding->window.done_green, "steps",
+                     (json_int_t) judge->options.steps);
+}
+
+static json_t *evidence_inputs(const struct xf_judge *judge)
+{
+    struct xf_judge_evidence_basis basis;
+    xf_judge_evidence_basis(judge, &basis);
+    return json_pack("{s:o, s:f, s:f, s:I, s:I, s:f}", "promote", xf_promote_json(&basis.promote),
+                     "against", basis.against, "alarm", basis.alarm, "elapsed_us",
+                     (json_int_t) basis.elapsed_us, "at_us", (json_int_t) basis.at_us, "rho",
+                     basis.rho);
+}
+
+json_t *xf_judge_explain_json(const struct xf_judge *judge, enum xf_judge_rule rule)
+{
+    const struct xf_judge_finding *finding = &judge->findings[rule];
+    struct xf_judge_verdict verdict;
+    xf_judge_verdict_of(judge, rule, &verdict);
+    if (verdict.rule == XF_JUDGE_NONE) {
+        return NULL;
+    }
+    json_t *inputs;
+    if (rule == XF_JUDGE_EVIDENCE) {
+        inputs = evidence_inputs(judge);
+    } else if (rule == XF_JUDGE_ROUTER) {
+        inputs = router_inputs(judge, finding);
+    } else if (finding->kind == XF_FINDING_SILENCE) {
+        inputs = silence_inputs(judge, finding, rule);
+    } else if (rule == XF_JUDGE_BUDGET || rule == XF_JUDGE_BOTH) {
+        inputs = budget_inputs(judge, finding);
+    } else {
+        inputs = stream_inputs(judge, finding, rule);
+    }
+    return json_pack("{s:i, s:s, s:I, s:f, s:s, s:o, s:o}", "schema", XF_JUDGE_EXPLAIN_SCHEMA,
+                     "rule", xf_judge_rule_name(rule), "attempt", (json_int_t) judge->attempt, "n",
+                     verdict.n, "sentence", verdict.sentence, "options",
+                     xf_judge_options_json(&judge->options), "inputs", inputs);
+}
+
+/* ---- recomputing ---- */
 
 static bool recompute_budget(const json_t *inputs, enum xf_judge_rule rule,
                              struct xf_judge_finding *ret)
@@ -224,6 +255,37 @@ static bool recompute_budget(const json_t *inputs, enum xf_judge_rule rule,
     ret->window = xf_budget_window(&budget);
     enum xf_budget_finding wanted = rule == XF_JUDGE_BOTH ? XF_BUDGET_BOTH : XF_BUDGET_OVER;
     return xf_budget_finding(&budget) == wanted;
+}
+
+static bool same_figure(double a, double b)
+{
+    return fabs(a - b) <= FIGURE_TOLERANCE * fmax(1, fabs(b));
+}
+
+static bool recompute_silence(const json_t *inputs, enum xf_judge_rule rule,
+                              struct xf_judge_finding *ret)
+{
+    struct xf_totals *window = &ret->window;
+    ret->kind = XF_FINDING_SILENCE;
+    if (!get_int(inputs, "since_us", &window->t_us) ||
+        !get_count(json_object_get(inputs, "asked"), &window->done_green) ||
+        !get_count(json_object_get(inputs, "blue"), &window->done_blue) ||
+        !get_count(json_object_get(inputs, "blue_silent"), &window->bad_blue) ||
+        window->done_green < XF_SILENCE_ASKED_MIN || ret->at_us - window->t_us < XF_SILENCE_US) {
+        return false;
+    }
+    window->bad_green = window->done_green;
+    if (rule == XF_JUDGE_BOTH) {
+        return window->bad_blue == window->done_blue && window->bad_blue >= XF_SILENCE_ASKED_MIN;
+    }
+    double alarm;
+    struct xf_judge_finding latency = {.standing = true};
+    const json_t *slow = json_object_get(inputs, "slow");
+    if (!get_double(inputs, "n", 1e300, &ret->n) || !get_double(inputs, "alarm", 1e300, &alarm) ||
+        (slow != NULL && !(recompute_stream(slow, &latency) && same_figure(latency.n, ret->n)))) {
+        return false;
+    }
+    return ret->n >= alarm && window->done_blue > 0 && window->bad_blue == 0;
 }
 
 static bool recompute_router(const json_t *inputs, struct xf_judge_finding *ret)
@@ -263,6 +325,10 @@ static bool recompute_finding(const json_t *inputs, enum xf_judge_rule rule,
     }
     if (rule == XF_JUDGE_ROUTER) {
         return recompute_router(inputs, ret);
+    }
+    if (json_is_true(json_object_get(inputs, "silence"))) {
+        return (rule == XF_JUDGE_ERRORS || rule == XF_JUDGE_BOTH) &&
+               recompute_silence(inputs, rule, ret);
     }
     if (rule == XF_JUDGE_BUDGET || rule == XF_JUDGE_BOTH) {
         return recompute_budget(inputs, rule, ret);
@@ -312,7 +378,7 @@ int xf_judge_verify_json(const json_t *payload, struct xf_error *err)
         return XF_FAIL(err, XF_E_FAILED, "%s: what the entry holds does not bear its verdict",
                        xf_judge_rule_name(rule));
     }
-    if (!(fabs(verdict.n - n) <= FIGURE_TOLERANCE * fmax(1, fabs(n)))) {
+    if (!same_figure(verdict.n, n)) {
         return XF_FAIL(err, XF_E_FAILED, "%s: recomputed 1 in %.12g, the entry says 1 in %.12g",
                        xf_judge_rule_name(rule), verdict.n, n);
     }

@@ -6,7 +6,8 @@
  *
  * `inputs` are, for errors and latency, the detector's state some blocks before the verdict and
  * those blocks (splits, errors of blue and green, prior mass, counts); for budget and both the
- * same with blocks of green responses; for the router what was sent; for evidence its products.
+ * same with blocks of green responses; for the router what was sent; for evidence its products; for
+ * a green that answers nothing what was sent since when, and the latency verdict that stood.
  * Verifying runs the live detectors over them and compares figures and sentence.
  */
 #ifndef XF_SHIFTER_JUDGE_EXPLAIN_H

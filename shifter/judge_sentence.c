@@ -114,18 +114,55 @@ static void write_router(const struct xf_judge_finding *finding, const struct wo
              w->attempt, share, counts, w->weight);
 }
 
+/* "2.1 s": how long nothing was answered. */
+#define SILENT_TEXT_BYTES 32
+static void write_silent(char out[SILENT_TEXT_BYTES], const struct xf_judge_finding *finding)
+{
+    snprintf(out, SILENT_TEXT_BYTES, "%.1f s",
+             (double) (finding->at_us - finding->window.t_us) / 1e6);
+}
+
+static void write_silence(enum xf_judge_rule rule, const struct xf_judge_options *options,
+                          const struct xf_judge_finding *finding, const struct words *w,
+                          char out[XF_SENTENCE_BYTES])
+{
+    char green[XF_COUNT_TEXT_BYTES];
+    char blue[XF_COUNT_TEXT_BYTES];
+    char silent[SILENT_TEXT_BYTES];
+    xf_format_count(finding->window.done_green, green);
+    xf_format_count(finding->window.done_blue, blue);
+    write_silent(silent, finding);
+    if (rule == XF_JUDGE_BOTH) {
+        snprintf(out, XF_SENTENCE_BYTES,
+                 "frozen%s: green and blue both answer nothing (%s and %s requests sent in %s), so "
+                 "this is not green; the rollout resumes when it ends",
+                 w->attempt, green, blue, silent);
+        return;
+    }
+    snprintf(out, XF_SENTENCE_BYTES,
+             "paused at %s%s: green answers nothing: %s requests sent in %s, none answered, while "
+             "blue answered %s, since %s; a green no more than %.3gx slower would look like this "
+             "in fewer than 1 of %s rollouts",
+             w->weight, w->attempt, green, silent, blue, w->since, options->latency_worse_than,
+             w->n);
+}
+
 static void write_finding(const struct xf_judge_options *options, enum xf_judge_rule rule,
                           const struct xf_judge_finding *finding, const struct words *w,
                           char out[XF_SENTENCE_BYTES])
 {
+    if (finding->kind == XF_FINDING_SILENCE) {
+        write_silence(rule, options, finding, w, out);
+        return;
+    }
     switch (rule) {
     case XF_JUDGE_ERRORS:
         snprintf(out, XF_SENTENCE_BYTES,
                  "paused at %s%s: green %s %s (%s), blue %s (%s) since %s; a green no more than "
                  "%.3gx worse would look like this in fewer than 1 of %s rollouts",
-                 w->weight, w->attempt, finding->client_errors ? "answers 4xx to" : "fails",
-                 w->green, w->green_counts, w->blue, w->blue_counts, w->since, options->worse_than,
-                 w->n);
+                 w->weight, w->attempt,
+                 finding->kind == XF_FINDING_4XX ? "answers 4xx to" : "fails", w->green,
+                 w->green_counts, w->blue, w->blue_counts, w->since, options->worse_than, w->n);
         break;
     case XF_JUDGE_BUDGET:
         snprintf(out, XF_SENTENCE_BYTES,

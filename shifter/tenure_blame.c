@@ -69,8 +69,10 @@ static enum xf_judge_stream stream_of(const struct xf_tenure *tenure)
     enum xf_judge_stream stream = XF_STREAM_ERRORS;
     if (rule != NULL && strcmp(rule, xf_judge_rule_name(XF_JUDGE_LATENCY)) == 0) {
         stream = XF_STREAM_SLOW;
-    } else if (errors->standing && errors->client_errors) {
+    } else if (errors->standing && errors->kind == XF_FINDING_4XX) {
         stream = XF_STREAM_4XX;
+    } else if (errors->standing && errors->kind == XF_FINDING_SILENCE) {
+        stream = XF_STREAM_SLOW;
     }
     json_decref(verdict);
     return stream;

@@ -76,7 +76,7 @@ def test_a_green_that_turns_to_500s_is_at_weight_0_within_a_second(world):
     assert [each["verified"] for each in verified["entries"] if each.get("verdict")] == [True]
 
 
-def test_a_green_that_hangs_is_seen_within_three_seconds(world):
+def test_a_green_that_hangs_gets_nothing_within_three_seconds(world):
     made = world()
     with Load(made.port, rate=500, connections=16):
         time.sleep(3)  # blue's p99 is learnt before the step begins
@@ -84,9 +84,26 @@ def test_a_green_that_hangs_is_seen_within_three_seconds(world):
         with Load(made.port, rate=200, connections=100, prefix="more"):
             time.sleep(1.5)
             made.green[0].freeze()
-            took, status = until(made, lambda s: reasons(s) & {"latency", "errors"}, 8, "a hold")
-            assert took <= 3.0, took
+            took, status = until(made, lambda s: s["weight"]["actual"] == 0, 8, "weight 0")
             made.green[0].freeze(number=18)
+            assert took <= 3.0, took
+    assert {"latency", "errors"} <= reasons(status), status["holds"]
+    assert status["verdict"]["rule"] == "errors", status["verdict"]
+    assert "green answers nothing: " in status["verdict"]["sentence"]
+    assert made.cli("history", "--verify").code == 0
+
+
+def test_a_green_that_answers_late_is_slow_and_not_silent(world, upstream):
+    made = world(server=upstream)
+    with Load(made.port, rate=300, connections=64) as load:
+        net.wait_until(lambda: len(load.results) > 1500, 20, "blue's p99")
+        begin(made, weight=25, text=plan([{"weight": "25%", "hold": "1h"}, {"weight": "100%", "hold": "1s"}]))
+        made.green[0].mode("lag-500")
+        until(made, lambda s: "latency" in reasons(s), 10, "the hold latency")
+        time.sleep(2.5)
+        status = status_of(made)
+    assert "errors" not in reasons(status), status["holds"]
+    assert status["weight"]["actual"] == 25
 
 
 def test_blue_and_green_that_fail_together_are_held_as_both(world):

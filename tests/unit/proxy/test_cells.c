@@ -123,6 +123,30 @@ static void a_sticky_key_counts_once_per_step(void **state)
     assert_int_equal(entry(20, 1000)->sent[XF_GREEN], 2);
 }
 
+static void every_request_and_every_answer_counts_whatever_its_key(void **state)
+{
+    (void) state;
+    struct xf_judging requests[4];
+    struct xf_judged_terms key = terms(1000, XF_GREEN);
+    key.sticky = true;
+    key.key = 77;
+    static const enum xf_judged_outcome outcomes[] = {XF_JUDGED_GOOD, XF_JUDGED_BAD, XF_JUDGED_4XX,
+                                                      XF_JUDGED_ABORTED};
+    for (unsigned i = 0; i < 4; i++) {
+        xf_judged_sent(&judged, &requests[i], &key, 20, 0);
+    }
+    xf_judged_tick(&judged, 22, TAU);
+    for (unsigned i = 0; i < 4; i++) {
+        xf_judged_ended(&judged, &requests[i], outcomes[i], 22, TAU + 1);
+    }
+    assert_int_equal(cells[20].asked[XF_GREEN], 4);
+    assert_int_equal(cells[20].answered[XF_GREEN], 0);
+    assert_int_equal(cells[22].answered[XF_GREEN], 3); /* the client that left got no answer */
+    assert_int_equal(cells[22].answered[XF_BLUE], 0);
+    xf_judged_sent(&judged, &requests[0], &key, 20 + XF_CELLS, 0);
+    assert_int_equal(cells[20].asked[XF_GREEN], 1); /* emptied for its new use */
+}
+
 static void a_ninth_weight_in_a_cell_is_lost_and_counted(void **state)
 {
     (void) state;
@@ -186,6 +210,7 @@ int main(void)
         CELL_TEST(a_hung_request_is_slow_at_send_plus_tau),
         CELL_TEST(a_client_that_hangs_up_counts_only_after_tau),
         CELL_TEST(a_sticky_key_counts_once_per_step),
+        CELL_TEST(every_request_and_every_answer_counts_whatever_its_key),
         CELL_TEST(a_ninth_weight_in_a_cell_is_lost_and_counted),
         CELL_TEST(who_is_to_blame_is_left_in_the_ring),
         CELL_TEST(a_cell_is_emptied_when_its_place_is_used_again),

@@ -74,6 +74,9 @@ static void samples_keep_both_roles_apart(void **state)
     cells[1].entries[0].weight = 500;
     cells[1].entries[0].counts.bad[1] = 3;
     cells[1].entries[0].counts.sent[0] = 9;
+    cells[1].entries[0].counts.done[1] = 4;
+    cells[1].asked[1] = 9;
+    cells[1].answered[0] = 8;
     struct xf_message_samples made = {.proxy = proxy(),
                                       .seq = 5,
                                       .service = "web",
@@ -88,7 +91,17 @@ static void samples_keep_both_roles_apart(void **state)
     assert_int_equal(read.cells[1].entries[0].counts.bad[1], 3);
     assert_int_equal(read.cells[1].entries[0].counts.bad[0], 0);
     assert_int_equal(read.cells[1].entries[0].counts.sent[0], 9);
+    assert_int_equal(read.cells[1].asked[1], 9);
+    assert_int_equal(read.cells[1].answered[0], 8);
+    assert_int_equal(read.cells[1].answered[1], 0);
     xf_message_samples_release(&read);
+    json_object_del(message, "answers"); /* an agent of an earlier release */
+    assert_int_equal(xf_message_samples_read(message, &read, NULL), 0);
+    assert_int_equal(read.cells[1].asked[1], 0);
+    assert_int_equal(read.cells[1].answered[1], 4);
+    xf_message_samples_release(&read);
+    json_object_set_new(message, "answers", json_pack("[[i,i,i,i]]", 1, 1, 1, 1));
+    assert_int_equal(xf_message_samples_read(message, &read, NULL), -1);
     json_decref(message);
 }
 

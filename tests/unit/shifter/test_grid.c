@@ -25,6 +25,8 @@ static bool add(const char *boot, uint64_t seq, uint64_t number, unsigned weight
     cell.entries[0].weight = weight;
     cell.entries[0].counts.bad[1] = bad;
     cell.entries[0].counts.done[1] = bad;
+    cell.asked[1] = 2 * bad;
+    cell.answered[0] = bad;
     return xf_grid_add(&grid, &samples, now);
 }
 
@@ -40,6 +42,8 @@ static void proxies_are_summed_cell_by_cell_and_weight_by_weight(void **state)
     assert_int_equal(cell.t_ms, NOW);
     assert_int_equal(cell.entry_count, 2);
     assert_int_equal(cell.entries[0].role[1].bad + cell.entries[1].role[1].bad, 7);
+    assert_int_equal(cell.asked[1], 14);
+    assert_int_equal(cell.answered[0], 7);
     assert_false(xf_grid_take(&grid, NOW + 200, &cell));
 }
 

@@ -31,6 +31,8 @@ struct traffic {
     double blue_slow;
     double green_slow;
     bool green_hangs;
+    bool blue_hangs; /* answers nothing from now on; with `tells` */
+    bool tells;      /* what was asked and answered */
 };
 
 static double draw(struct traffic *traffic)
@@ -71,6 +73,10 @@ static void draw_cell(struct traffic *traffic, int64_t t_ms, struct xf_judge_cel
         counts.slow = draw_poisson(traffic, parts[role] * slow[role]);
         if (role == XF_JUDGE_GREEN && traffic->green_hangs) {
             counts = (struct xf_judge_counts){.sent = counts.sent, .slow = counts.sent};
+        }
+        if (traffic->tells) {
+            ret->asked[role] = counts.sent;
+            ret->answered[role] = traffic->blue_hangs ? 0 : counts.done;
         }
         xf_judge_cell_add(ret, traffic->weight, role, &counts);
     }
@@ -215,6 +221,80 @@ static void a_hung_green_is_judged_though_nothing_ends(void **state)
     int64_t took_ms = run(&judge, &traffic, START_MS, 60000, ANY);
     assert_true(took_ms > 0 && took_ms < 3000);
     assert_int_equal(xf_judge_verdict(&judge, &verdict), XF_JUDGE_LATENCY);
+}
+
+static void a_green_that_answers_nothing_fails_within_seconds(void **state)
+{
+    (void) state;
+    static const struct {
+        double rps;
+        unsigned weight;
+    } rows[] = {{500, 1000}, {200, 2500}};
+    for (size_t i = 0; i < XF_COUNT(rows); i++) {
+        struct xf_judge judge;
+        struct xf_judge_verdict verdict;
+        struct traffic traffic = {.chance = 6 + i,
+                                  .rps = rows[i].rps,
+                                  .weight = rows[i].weight,
+                                  .blue_slow = 0.01,
+                                  .green_slow = 0.01,
+                                  .tells = true};
+        begin(&judge, rows[i].weight);
+        assert_int_equal(run(&judge, &traffic, START_MS, 5000, ANY), -1);
+        traffic.green_hangs = true;
+        int64_t took_ms = run(&judge, &traffic, START_MS + 5000, 60000, BIT(XF_JUDGE_ERRORS));
+        assert_true(took_ms >= 2000 && took_ms <= 2600);
+        assert_int_equal(xf_judge_verdict(&judge, &verdict), XF_JUDGE_ERRORS);
+        assert_non_null(strstr(verdict.sentence, "green answers nothing: "));
+        assert_non_null(strstr(verdict.sentence, " requests sent in 2"));
+        assert_true(verdict.n >= 250 && verdict.samples_green >= 50 && verdict.samples_blue > 100);
+        assert_true((xf_judge_standing(&judge) & BIT(XF_JUDGE_LATENCY)) != 0);
+        verify(&judge, XF_JUDGE_ERRORS);
+        verify(&judge, XF_JUDGE_LATENCY);
+
+        char *text = xf_judge_save(&judge); /* and a new leader says the same */
+        struct xf_judge loaded;
+        struct xf_judge_verdict again;
+        begin(&loaded, rows[i].weight);
+        assert_int_equal(xf_judge_load(&loaded, text, NULL), 0);
+        xf_judge_verdict(&loaded, &again);
+        assert_string_equal(again.sentence, verdict.sentence);
+        verify(&loaded, XF_JUDGE_ERRORS);
+        free(text);
+    }
+}
+
+static void a_green_that_is_only_slow_is_not_silent(void **state)
+{
+    (void) state;
+    struct xf_judge judge;
+    struct traffic traffic = {
+        .chance = 6, .rps = 200, .weight = 2500, .blue_slow = 0.01, .green_slow = 1, .tells = true};
+    begin(&judge, 2500);
+    assert_int_equal(run(&judge, &traffic, START_MS, 20000, BIT(XF_JUDGE_ERRORS)), -1);
+    assert_int_equal(xf_judge_standing(&judge), BIT(XF_JUDGE_LATENCY));
+}
+
+static void where_blue_answers_nothing_either_it_is_both(void **state)
+{
+    (void) state;
+    struct xf_judge judge;
+    struct xf_judge_verdict verdict;
+    struct traffic traffic = {.chance = 6, .rps = 200, .weight = 2500, .tells = true};
+    begin(&judge, 2500);
+    assert_int_equal(run(&judge, &traffic, START_MS, 3000, ANY), -1);
+    traffic.green_hangs = traffic.blue_hangs = true;
+    traffic.blue_slow = 1; /* they hang alike: nothing tells green from blue */
+    int64_t took_ms = run(&judge, &traffic, START_MS + 3000, 60000, BIT(XF_JUDGE_BOTH));
+    assert_true(took_ms >= 2000 && took_ms <= 2600);
+    assert_int_equal(run(&judge, &traffic, START_MS + 6000, 4000, BIT(XF_JUDGE_ERRORS)), -1);
+    xf_judge_verdict_of(&judge, XF_JUDGE_BOTH, &verdict);
+    assert_non_null(strstr(verdict.sentence, "both answer nothing"));
+    verify(&judge, XF_JUDGE_BOTH);
+    traffic.green_hangs = traffic.blue_hangs = false;
+    traffic.blue_slow = 0;
+    assert_int_equal(run(&judge, &traffic, START_MS + 10000, 6000, BIT(XF_JUDGE_ERRORS)), -1);
+    assert_int_equal(xf_judge_standing(&judge) & BIT(XF_JUDGE_BOTH), 0);
 }
 
 static void at_full_weight_only_the_budget_sees(void **state)
@@ -730,6 +810,9 @@ int main(void)
         cmocka_unit_test(client_errors_are_a_stream_of_their_own),
         cmocka_unit_test(a_slow_green_is_paused_for_latency),
         cmocka_unit_test(a_hung_green_is_judged_though_nothing_ends),
+        cmocka_unit_test(a_green_that_answers_nothing_fails_within_seconds),
+        cmocka_unit_test(a_green_that_is_only_slow_is_not_silent),
+        cmocka_unit_test(where_blue_answers_nothing_either_it_is_both),
         cmocka_unit_test(at_full_weight_only_the_budget_sees),
         cmocka_unit_test(both_comes_and_goes_and_blames_nobody),
         cmocka_unit_test(when_blue_recovers_alone_green_is_judged),
