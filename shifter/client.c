@@ -80,7 +80,7 @@ static int wire_wait(const struct wire *wire, short events)
 
 static int fail_timeout(struct xf_error *err)
 {
-    return XF_FAIL(err, XF_E_TIMED_OUT, "no answer from the daemon within the time limit");
+    return XF_FAIL(err, XF_E_TIMED_OUT, "no answer within the time limit");
 }
 
 static int parse_url(const char *text, struct url *ret, struct xf_error *err)
@@ -267,7 +267,7 @@ static int wire_send(struct wire *wire, const char *bytes, size_t length, struct
             }
         }
         if (sent <= 0) {
-            return XF_FAIL(err, XF_E_UNREACHABLE, "the daemon closed the connection: %s",
+            return XF_FAIL(err, XF_E_UNREACHABLE, "the other side closed the connection: %s",
                            strerror(errno));
         }
         bytes += sent;
@@ -302,7 +302,7 @@ static ssize_t wire_receive(struct wire *wire, char *bytes, size_t length, struc
             continue;
         }
         if (errno != EAGAIN) {
-            return XF_FAIL(err, XF_E_UNREACHABLE, "the daemon closed the connection: %s",
+            return XF_FAIL(err, XF_E_UNREACHABLE, "the other side closed the connection: %s",
                            strerror(errno));
         }
         int ready = wire_wait(wire, POLLIN);
@@ -349,7 +349,7 @@ static int send_request(struct wire *wire, const struct xf_client_target *target
     struct xf_text text;
     xf_text_init(&text, ANSWER_BYTES_MAX);
     xf_text_printf(&text, "%s %s HTTP/1.1\r\nHost: %s\r\nConnection: close\r\n", request->method,
-                   request->path, host);
+                   request->path, request->host != NULL ? request->host : host);
     if (token[0] != '\0') {
         xf_text_printf(&text, "Authorization: Bearer %s\r\n", token);
     }
@@ -414,13 +414,13 @@ static int parse_answer(const struct xf_text *raw, struct xf_client_answer *ret,
     struct xf_http_response response;
     struct xf_http_refusal refusal;
     if (raw->length == 0) {
-        return XF_FAIL(err, XF_E_UNREACHABLE, "the daemon closed the connection without an answer");
+        return XF_FAIL(err, XF_E_UNREACHABLE,
+                       "the other side closed the connection without an answer");
     }
     enum xf_http_verdict verdict = xf_http_parse_response(raw->data, raw->length, 0, XF_METHOD_GET,
                                                           &limits, fields, &response, &refusal);
     if (verdict != XF_HTTP_DONE) {
-        return XF_FAIL(err, XF_E_UNREACHABLE,
-                       "the answer is not HTTP: is this crossfade's socket?");
+        return XF_FAIL(err, XF_E_UNREACHABLE, "the answer is not HTTP: is this the right address?");
     }
     const char *bytes = raw->data + response.head_bytes;
     size_t length = raw->length - response.head_bytes;
@@ -435,7 +435,7 @@ static int parse_answer(const struct xf_text *raw, struct xf_client_answer *ret,
     }
     if (!whole || body.failed) {
         xf_text_release(&body);
-        return XF_FAIL(err, XF_E_UNREACHABLE, "the daemon's answer broke off");
+        return XF_FAIL(err, XF_E_UNREACHABLE, "the answer broke off");
     }
     ret->status = response.status;
     ret->text = xf_text_take(&body);

@@ -19,6 +19,7 @@ struct xf_client_target {
 
 struct xf_client_request {
     const char *method; /* GET or POST */
+    const char *host;   /* the Host field where it is not the target's; NULL: the target's */
     const char *path;   /* with query, already escaped */
     const json_t *body; /* borrowed; NULL: none */
     int64_t timeout_ms; /* for the whole exchange; < 0: no limit */

@@ -94,6 +94,16 @@ static void show(const json_t *answer, bool json)
     printf("%s\n", xf_cli_true(answer, "passed") ? "preflight passed" : "preflight FAILED");
 }
 
+/* A name that no check has is a mistake, and must not look like a pass. */
+static bool nothing_named(const struct xf_cli *cli, size_t count)
+{
+    if (cli->only != NULL && count == 0) {
+        xf_cli_note("crossfade: no check of this plan is named %s", cli->only);
+        return true;
+    }
+    return false;
+}
+
 /* The gates run here, with that configuration. */
 static int run_here(const struct xf_cli *cli, const struct xf_plan *plan,
                     const struct xf_config *config)
@@ -108,6 +118,10 @@ static int run_here(const struct xf_cli *cli, const struct xf_plan *plan,
                                       .phase = XF_GATE_BEFORE_START};
     xf_gates_run(plan->before_start_json, &context, &checks);
     keep_wanted(&checks, cli->only);
+    if (nothing_named(cli, checks.count)) {
+        xf_checks_release(&checks);
+        return 2;
+    }
     json_t *answer = xf_checks_json(&checks);
     show(answer, cli->json);
     json_decref(answer);
@@ -134,6 +148,8 @@ static int run_there(struct xf_cli *cli, const struct xf_plan *plan, const char 
         } else if (reply != NULL) {
             xf_cli_note("crossfade: %s", xf_cli_text(reply, "message", "the daemon refused"));
         }
+    } else if (nothing_named(cli, json_array_size(checks))) {
+        result = 2;
     } else {
         json_t *answer =
             json_pack("{s:b, s:O}", "passed", xf_cli_true(reply, "passed"), "checks", checks);

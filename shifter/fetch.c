@@ -13,6 +13,23 @@
 int xf_fetch(const char *url, int64_t timeout_ms, struct xf_client_answer *ret,
              struct xf_error *err)
 {
+    return xf_fetch_as(url, NULL, timeout_ms, ret, err);
+}
+
+/* What may stand in a Host field: a name or an address, and a port. */
+static bool is_host(const char *host)
+{
+    return host[0] != '\0' && strlen(host) < 256 &&
+           strspn(host, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-_:[]") ==
+               strlen(host);
+}
+
+int xf_fetch_as(const char *url, const char *host_field, int64_t timeout_ms,
+                struct xf_client_answer *ret, struct xf_error *err)
+{
+    if (host_field != NULL && !is_host(host_field)) {
+        return XF_FAIL(err, XF_E_USAGE, "`%.100s` is no host", host_field);
+    }
     char origin[ORIGIN_BYTES];
     char path[PATH_BYTES];
     const char *scheme_end = strstr(url, "://");
@@ -45,6 +62,7 @@ int xf_fetch(const char *url, int64_t timeout_ms, struct xf_client_answer *ret,
                  strncmp(url, "https", 5) == 0 ? ":443" : ":80");
     }
     struct xf_client_target target = {.url = origin};
-    struct xf_client_request request = {.method = "GET", .path = path, .timeout_ms = timeout_ms};
+    struct xf_client_request request = {
+        .method = "GET", .host = host_field, .path = path, .timeout_ms = timeout_ms};
     return xf_client_call(&target, &request, ret, err);
 }

@@ -12,4 +12,8 @@
 XF_NODISCARD int xf_fetch(const char *url, int64_t timeout_ms, struct xf_client_answer *ret,
                           struct xf_error *err);
 
+/* The same with another Host field: a virtual host at an address; NULL: the URL's own. */
+XF_NODISCARD int xf_fetch_as(const char *url, const char *host, int64_t timeout_ms,
+                             struct xf_client_answer *ret, struct xf_error *err);
+
 #endif

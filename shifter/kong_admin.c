@@ -132,9 +132,11 @@ const json_t *xf_kong_plugins_enabled(const struct xf_kong_node *node)
     return json_is_array(enabled) || empty_object ? enabled : NULL;
 }
 
-int xf_kong_data_planes(const struct xf_kong_node *node, json_t **ret, struct xf_error *err)
+int xf_kong_list_all(const struct xf_kong_node *node, const char *first, json_t **ret,
+                     struct xf_error *err)
 {
-    char path[URL_BYTES] = "/clustering/data-planes";
+    char path[URL_BYTES];
+    snprintf(path, sizeof(path), "%s", first);
     json_t *all = json_array();
     for (unsigned page = 0; page < PAGES_MAX; page++) {
         char url[URL_BYTES];
@@ -151,10 +153,10 @@ int xf_kong_data_planes(const struct xf_kong_node *node, json_t **ret, struct xf
         if (status != 200 || !(json_is_array(data) || json_object_size(data) == 0)) {
             json_decref(body);
             json_decref(all);
-            return XF_FAIL(err, XF_E_FAILED,
-                           "%.200s answered %d: is this node a control plane (role: "
-                           "control_plane)?",
-                           url, status);
+            return XF_FAIL(err, XF_E_FAILED, "%.200s answered %d%s", url, status,
+                           strncmp(first, "/clustering", 11) == 0
+                               ? ": is this node a control plane (role: control_plane)?"
+                               : "");
         }
         json_array_extend(all, (json_t *) data);
         const char *next = json_string_value(json_object_get(body, "next"));

@@ -40,9 +40,9 @@ json_t *xf_kong_plugins_available(const struct xf_kong_node *node);
 /* Plugins in use: plugins.enabled_in_cluster; borrowed, NULL where the node does not say. */
 const json_t *xf_kong_plugins_enabled(const struct xf_kong_node *node);
 
-/* All rows of GET /clustering/data-planes, page by page; a new array. */
-XF_NODISCARD int xf_kong_data_planes(const struct xf_kong_node *node, json_t **ret,
-                                     struct xf_error *err);
+/* All rows of a list such as GET /clustering/data-planes or /routes, page by page; a new array. */
+XF_NODISCARD int xf_kong_list_all(const struct xf_kong_node *node, const char *first, json_t **ret,
+                                  struct xf_error *err);
 
 /* GET `url` as JSON object; fails for anything else. */
 XF_NODISCARD int xf_kong_get(const char *url, int *ret_status, json_t **ret, struct xf_error *err);

@@ -161,13 +161,26 @@ int xf_kong_lock_owner(struct xf_kong_database *database, char *out, size_t byte
                    parameters, found, sizeof(found), err) != 0) {
         return -1;
     }
-    if (strcmp(found, "t") != 0) {
+    if (strcmp(found, "t") == 0 &&
+        query_text(database,
+                   "SELECT coalesce(nullif(owner, ''), 'unknown') FROM locks "
+                   "WHERE key = 'migrations' AND ttl >= now()",
+                   0, NULL, out, bytes, err) != 0) {
+        return -1;
+    }
+    if (out[0] != '\0') {
         return 0;
     }
-    return query_text(database,
-                      "SELECT coalesce(nullif(owner, ''), 'unknown') FROM locks "
-                      "WHERE key = 'migrations' AND ttl >= now()",
-                      0, NULL, out, bytes, err);
+    /* The row lives for 60 s and is not renewed: a longer migration shows by its table locks. */
+    return query_text(
+        database,
+        "SELECT 'server process ' || l.pid || ', which changes table ' || c.relname "
+        "FROM pg_locks l JOIN pg_class c ON c.oid = l.relation JOIN pg_namespace n "
+        "ON n.oid = c.relnamespace WHERE l.granted AND l.mode = "
+        "'AccessExclusiveLock' AND l.pid <> pg_backend_pid() AND n.nspname = $1::text "
+        "AND c.relkind IN ('r', 'p') AND l.database = (SELECT oid FROM pg_database "
+        "WHERE datname = current_database()) ORDER BY l.pid, c.relname LIMIT 1",
+        1, parameters, out, bytes, err);
 }
 
 int xf_kong_same_database(struct xf_kong_database *a, struct xf_kong_database *b, bool *ret,

@@ -109,15 +109,27 @@ static bool read_options(const json_t *options, struct xf_kong_gate *gate, char 
     return problem[0] == '\0' && read_versions(options, gate, problem, bytes);
 }
 
+/* `2.8` in the plan names a minor; which patch of it runs matters, and the nodes say it.  Without
+ * them it is taken for the last one. */
+static struct xf_kong_version true_origin(const struct xf_kong_gate *gate)
+{
+    struct xf_kong_version from = gate->from;
+    const struct xf_kong_node *node = xf_kong_nodes_first(&gate->old_side.nodes);
+    if (from.part[2] < 0 && node != NULL && node->version_known &&
+        xf_kong_version_same_minor(&node->version, &from)) {
+        from = node->version;
+    }
+    if (from.part[0] == 2 && from.part[1] == 8 && from.part[2] < 0) {
+        from.part[2] = 2;
+    }
+    return from;
+}
+
 static void check_path(struct xf_kong_gate *gate)
 {
     struct xf_kong_path path;
     char hops[256] = "";
-    /* `2.8` names the last 2.x; which patch of it runs, the nodes say (old.version). */
-    struct xf_kong_version from = gate->from;
-    if (from.part[0] == 2 && from.part[1] == 8 && from.part[2] < 0) {
-        from.part[2] = 2;
-    }
+    struct xf_kong_version from = true_origin(gate);
     xf_kong_path_find(&from, &gate->to, gate->topology, &path);
     for (unsigned i = 0; i < path.hops_count; i++) {
         xf_kong_list(hops, sizeof(hops), path.hops[i]);

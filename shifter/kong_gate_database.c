@@ -40,6 +40,14 @@ static void boot_problem(struct xf_kong_gate *gate, const struct xf_kong_side *s
                database->name, database->schema);
 }
 
+/* A connection that was lost is no database to the checks that follow. */
+static void forget_lost(struct xf_kong_side *side)
+{
+    if (PQstatus(side->database.connection) != CONNECTION_OK) {
+        xf_kong_database_close(&side->database);
+    }
+}
+
 void xf_kong_check_bootstrapped(struct xf_kong_gate *gate, struct xf_kong_side *side)
 {
     char check[XF_CHECK_NAME_BYTES];
@@ -65,6 +73,7 @@ void xf_kong_check_bootstrapped(struct xf_kong_gate *gate, struct xf_kong_side *
     }
     if (xf_kong_bootstrapped(&side->database, &boot, &err) != 0) {
         KONG_CHECK(gate, check, false, "database `%s`: %s", side->database_name, err.message);
+        forget_lost(side);
         return;
     }
     if (boot != XF_KONG_BOOTED) {
@@ -73,6 +82,7 @@ void xf_kong_check_bootstrapped(struct xf_kong_gate *gate, struct xf_kong_side *
     }
     if (xf_kong_migrations(&side->database, &side->migrations, &err) != 0) {
         KONG_CHECK(gate, check, false, "database `%s`: %s", side->database_name, err.message);
+        forget_lost(side);
         return;
     }
     side->booted = true;
@@ -271,7 +281,10 @@ void xf_kong_check_distinct(struct xf_kong_gate *gate)
     bool same = false;
     if (old_side->database.connection == NULL || new_side->database.connection == NULL ||
         old_side->database.standby || new_side->database.standby) {
-        KONG_SKIP(gate, "distinct", "both databases must be reachable primaries");
+        bool named = old_side->database_name != NULL && new_side->database_name != NULL;
+        KONG_SKIP(gate, "distinct", "%s",
+                  named ? "both databases must be reachable primaries"
+                        : "the plan gives no `old.database` and `new.database`");
         return;
     }
     if (xf_kong_same_database(&old_side->database, &new_side->database, &same, &err) != 0) {
@@ -474,7 +487,7 @@ void xf_kong_check_counters(struct xf_kong_gate *gate)
                      "('session', 'acme') AND coalesce(j->'config'->>'storage', 'kong') = "
                      "'kong'))) x",
                      &names, &err) != 0) {
-        KONG_WARN(gate, "counters", false, "database `%s`: %s", side->database_name, err.message);
+        KONG_SKIP(gate, "counters", "database `%s`: %s", side->database_name, err.message);
         return;
     }
     char list[512] = "";
@@ -538,8 +551,7 @@ void xf_kong_check_clock(struct xf_kong_gate *gate)
             continue;
         }
         if (xf_kong_clock(&sides[i]->database, &there, &err) != 0) {
-            KONG_WARN(gate, "clock", false, "database `%s`: %s", sides[i]->database_name,
-                      err.message);
+            KONG_SKIP(gate, "clock", "database `%s`: %s", sides[i]->database_name, err.message);
             return;
         }
         looked++;

@@ -21,9 +21,10 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#define DATA_PLANE_LIVE_S 90.0 /* they ping every 30 s (Kong's constants.lua) */
-#define HASH_BYTES        33
-#define LISTEN_MS         3000
+#define DATA_PLANE_LIVE_S  90.0 /* they ping every 30 s (Kong's constants.lua) */
+#define DATA_PLANE_KNOWN_S 86400.0
+#define HASH_BYTES         33
+#define LISTEN_MS          3000
 
 void xf_kong_check_reachable(struct xf_kong_gate *gate, struct xf_kong_side *side)
 {
@@ -160,33 +161,76 @@ static bool hash_is_zero(const char *hash)
     return strlen(hash) == HASH_BYTES - 1 && strspn(hash, "0") == HASH_BYTES - 1;
 }
 
-static const struct xf_config_cluster *green_cluster(const struct xf_kong_gate *gate)
+static const struct xf_config_cluster *side_cluster(const struct xf_kong_gate *gate,
+                                                    const struct xf_kong_side *side)
 {
-    int index = gate->context->to != NULL && gate->context->to[0] != '\0'
-                    ? xf_config_find_cluster(gate->context->config, gate->context->to)
-                    : -1;
+    const char *name = side == &gate->new_side ? gate->context->to : gate->context->from;
+    int index =
+        name != NULL && name[0] != '\0' ? xf_config_find_cluster(gate->context->config, name) : -1;
     return index >= 0 ? &gate->context->config->clusters[index] : NULL;
 }
 
+/* A real route that must answer: `/orders`, `api.example.com/orders`, {path, host}, or a whole URL.
+ */
+struct route {
+    char host[256]; /* the Host field; empty: the server's address */
+    const char *path;
+};
+
+static bool read_route(const json_t *entry, struct route *ret, char *problem, size_t bytes)
+{
+    struct route route = {.path = json_string_value(entry)};
+    const char *key;
+    json_t *value;
+    json_object_foreach((json_t *) entry, key, value)
+    {
+        bool is_path = strcmp(key, "path") == 0;
+        if (!json_is_string(value) || (!is_path && strcmp(key, "host") != 0)) {
+            snprintf(problem, bytes, "routes: `%.60s`: an entry has the texts path and host", key);
+            return false;
+        }
+        if (is_path) {
+            route.path = json_string_value(value);
+        } else {
+            snprintf(route.host, sizeof(route.host), "%s", json_string_value(value));
+        }
+    }
+    if (route.path == NULL) {
+        snprintf(problem, bytes, "routes: each is a path such as /orders, or {path, host}");
+        return false;
+    }
+    size_t first = strcspn(route.path, "/");
+    if (json_is_string(entry) && first > 0 && strstr(route.path, "://") == NULL) {
+        snprintf(route.host, sizeof(route.host), "%.*s", (int) first, route.path);
+        route.path = route.path[first] == '/' ? route.path + first : "/";
+    }
+    *ret = route;
+    return true;
+}
+
 /* One route through one server of green: false with `problem`. */
-static bool route_answers(const char *address, const char *path, char *problem, size_t bytes)
+static bool route_answers(const char *address, const struct route *route, char *problem,
+                          size_t bytes)
 {
     char url[2048];
     struct xf_error err;
     struct xf_client_answer answer;
+    const char *path = route->path;
     bool whole = strncmp(path, "http://", 7) == 0 || strncmp(path, "https://", 8) == 0;
     address = whole ? "" : address;
     snprintf(url, sizeof(url), "%s%.256s%s%.1500s", whole ? "" : "http://", address,
              whole || path[0] == '/' ? "" : "/", path);
-    if (xf_fetch(url, XF_FETCH_MS, &answer, &err) != 0) {
-        snprintf(problem, bytes, "%.400s", err.message);
+    if (xf_fetch_as(url, route->host[0] != '\0' ? route->host : NULL, XF_FETCH_MS, &answer, &err) !=
+        0) {
+        snprintf(problem, bytes, "%.200s: %.300s", url, err.message);
         return false;
     }
     const char *message = json_string_value(json_object_get(answer.body, "message"));
     bool empty = answer.status == 404 && message != NULL && strstr(message, "no Route matched");
     bool failed = answer.status >= 500;
     if (empty || failed) {
-        snprintf(problem, bytes, "%.200s%.200s answered %d%s%.200s", address, path, answer.status,
+        snprintf(problem, bytes, "%.200s%s%.100s answered %d%s%.100s", url,
+                 route->host[0] != '\0' ? " with Host " : "", route->host, answer.status,
                  empty ? ": " : "", empty ? message : "");
     }
     xf_client_answer_release(&answer);
@@ -203,20 +247,30 @@ static unsigned ask_routes(struct xf_kong_gate *gate, const struct xf_config_clu
         json_t *entry;
         json_array_foreach(gate->routes, i, entry)
         {
-            const char *path = json_is_object(entry)
-                                   ? json_string_value(json_object_get(entry, "path"))
-                                   : json_string_value(entry);
-            if (path == NULL) {
-                snprintf(problem, bytes, "routes: each is a path such as /orders");
-                return 0;
-            }
-            if (!route_answers(cluster->servers[s].endpoint.text, path, problem, bytes)) {
+            struct route route;
+            if (!read_route(entry, &route, problem, bytes) ||
+                !route_answers(cluster->servers[s].endpoint.text, &route, problem, bytes)) {
                 return 0;
             }
             asked++;
         }
     }
     return asked;
+}
+
+/* Whether every route names its own server: then green's addresses are not needed. */
+static bool only_whole_urls(const json_t *routes)
+{
+    size_t i;
+    json_t *entry;
+    json_array_foreach(routes, i, entry)
+    {
+        const char *text = json_string_value(entry);
+        if (text == NULL || strstr(text, "://") == NULL) {
+            return false;
+        }
+    }
+    return true;
 }
 
 void xf_kong_check_not_empty(struct xf_kong_gate *gate)
@@ -233,11 +287,17 @@ void xf_kong_check_not_empty(struct xf_kong_gate *gate)
             return;
         }
     }
-    const struct xf_config_cluster *cluster = green_cluster(gate);
+    const struct xf_config_cluster *cluster = side_cluster(gate, &gate->new_side);
     if (gate->routes == NULL || cluster == NULL || cluster->servers_count == 0) {
         KONG_SKIP(gate, check,
                   gate->routes == NULL ? "the plan gives no `routes` (paths that must answer)"
                                        : "the new cluster is not in the configuration");
+        return;
+    }
+    if (cluster->tls.enabled && !only_whole_urls(gate->routes)) {
+        KONG_SKIP(gate, check,
+                  "cluster `%s` speaks TLS: write `routes` as whole URLs (https://HOST/PATH)",
+                  cluster->name);
         return;
     }
     char problem[512] = "";
@@ -299,6 +359,21 @@ void xf_kong_check_plugins(struct xf_kong_gate *gate)
     }
 }
 
+/* Data planes seen within a day, but not lately: on one store these are the cluster's own. */
+static void list_silent_planes(const json_t *rows, double now_s, char *list, size_t bytes)
+{
+    size_t i;
+    json_t *row;
+    json_array_foreach(rows, i, row)
+    {
+        double age_s = now_s - json_number_value(json_object_get(row, "last_seen"));
+        const char *host = json_string_value(json_object_get(row, "hostname"));
+        if (age_s > DATA_PLANE_LIVE_S && age_s <= DATA_PLANE_KNOWN_S) {
+            xf_kong_list(list, bytes, host != NULL ? host : "?");
+        }
+    }
+}
+
 /* Looks at the live rows; returns their number and writes the first problem. */
 static unsigned judge_data_planes(const json_t *rows, double now_s, char *problem, size_t bytes)
 {
@@ -344,12 +419,16 @@ void xf_kong_check_data_planes(struct xf_kong_gate *gate)
         KONG_SKIP(gate, "data_planes", "the new control plane's Admin API is needed");
         return;
     }
-    if (xf_kong_data_planes(node, &rows, &err) != 0) {
+    if (xf_kong_list_all(node, "/clustering/data-planes", &rows, &err) != 0) {
         KONG_CHECK(gate, "data_planes", false, "%s", err.message);
         return;
     }
     double now_s = (double) xf_clock_wall_ms(xf_clock_system()) / 1000;
     unsigned live = judge_data_planes(rows, now_s, problem, sizeof(problem));
+    char silent[256] = "";
+    if (gate->sharing == XF_KONG_SHARED) {
+        list_silent_planes(rows, now_s, silent, sizeof(silent));
+    }
     json_decref(rows);
     bool trap = gate->from.part[0] == 3 && gate->from.part[1] == 0 && gate->to.part[0] == 3 &&
                 gate->to.part[1] == 1;
@@ -364,25 +443,24 @@ void xf_kong_check_data_planes(struct xf_kong_gate *gate)
                    "no data plane was seen by the new control plane in the last %.0f s%s",
                    DATA_PLANE_LIVE_S, note);
     } else {
-        KONG_CHECK(gate, "data_planes", true, "%u live data planes are in sync", live);
+        KONG_CHECK(gate, "data_planes", true, "%u live data planes are in sync%s%s%s", live,
+                   silent[0] != '\0' ? "; seen within a day, but not now: " : "", silent,
+                   silent[0] != '\0' ? note : "");
     }
 }
 
-/* The address from which this host would reach `server`; false for a name or no route. */
-static bool own_address(const struct xf_endpoint *server, char *out, size_t bytes)
+/* The address from which this host would reach one of a server's addresses. */
+static bool own_address_towards(const struct sockaddr *address, socklen_t address_bytes, char *out,
+                                size_t bytes)
 {
     struct sockaddr_storage own;
     socklen_t own_bytes = sizeof(own);
-    if (!server->numeric) {
-        return false;
-    }
-    int fd = socket(server->address.ss_family, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    int fd = socket(address->sa_family, SOCK_DGRAM | SOCK_CLOEXEC, 0);
     if (fd < 0) {
         return false;
     }
-    bool known =
-        connect(fd, (const struct sockaddr *) &server->address, server->address_bytes) == 0 &&
-        getsockname(fd, (struct sockaddr *) &own, &own_bytes) == 0;
+    bool known = connect(fd, address, address_bytes) == 0 &&
+                 getsockname(fd, (struct sockaddr *) &own, &own_bytes) == 0;
     close(fd);
     if (!known) {
         return false;
@@ -391,6 +469,25 @@ static bool own_address(const struct xf_endpoint *server, char *out, size_t byte
                           ? (const void *) &((struct sockaddr_in6 *) &own)->sin6_addr
                           : (const void *) &((struct sockaddr_in *) &own)->sin_addr;
     return inet_ntop(own.ss_family, raw, out, (socklen_t) bytes) != NULL;
+}
+
+/* The same for a server, by address or by name; false where it has neither or no route. */
+static bool own_address(const struct xf_endpoint *server, char *out, size_t bytes)
+{
+    if (server->numeric) {
+        return own_address_towards((const struct sockaddr *) &server->address,
+                                   server->address_bytes, out, bytes);
+    }
+    char port[8];
+    struct addrinfo hints = {.ai_socktype = SOCK_DGRAM};
+    struct addrinfo *found = NULL;
+    snprintf(port, sizeof(port), "%u", server->port);
+    if (getaddrinfo(server->host, port, &hints, &found) != 0) {
+        return false;
+    }
+    bool known = own_address_towards(found->ai_addr, found->ai_addrlen, out, bytes);
+    freeaddrinfo(found);
+    return known;
 }
 
 static bool in_network(const char *address, const char *network)
@@ -442,40 +539,104 @@ static bool trusts(const json_t *trusted, const char *address)
     return false;
 }
 
-/* The first reason why Kong's nodes would not believe what we say of the client. */
-static bool addresses_believed(struct xf_kong_gate *gate, char *problem, size_t bytes)
+/* What was found out about whether Kong's nodes believe what we say of the client. */
+struct belief {
+    bool asked;    /* a node showed its configuration */
+    bool compared; /* our address was held against trusted_ips */
+    char problem[512];
+};
+
+static void ask_node_belief(const struct xf_kong_node *node,
+                            const struct xf_config_cluster *cluster, struct belief *belief)
 {
-    const struct xf_config_cluster *cluster = green_cluster(gate);
-    for (unsigned n = 0; n < gate->new_side.nodes.count; n++) {
-        const struct xf_kong_node *node = &gate->new_side.nodes.items[n];
-        const json_t *configuration = json_object_get(node->root, "configuration");
-        const json_t *trusted = json_object_get(configuration, "trusted_ips");
-        const char *header = json_string_value(json_object_get(configuration, "real_ip_header"));
-        if (configuration == NULL) {
+    const json_t *configuration = json_object_get(node->root, "configuration");
+    const json_t *trusted = json_object_get(configuration, "trusted_ips");
+    const char *header = json_string_value(json_object_get(configuration, "real_ip_header"));
+    if (configuration == NULL) {
+        return;
+    }
+    belief->asked = true;
+    if (header != NULL && strcasecmp(header, "X-Real-IP") != 0 &&
+        strcasecmp(header, "X-Forwarded-For") != 0 &&
+        !(strcasecmp(header, "proxy_protocol") == 0 && cluster != NULL && cluster->send_proxy)) {
+        snprintf(belief->problem, sizeof(belief->problem),
+                 "%.150s: real_ip_header is %.60s; crossfade sends X-Real-IP and "
+                 "X-Forwarded-For",
+                 node->url, header);
+        return;
+    }
+    for (unsigned s = 0; cluster != NULL && s < cluster->servers_count; s++) {
+        char own[INET6_ADDRSTRLEN];
+        if (!own_address(&cluster->servers[s].endpoint, own, sizeof(own))) {
             continue;
         }
-        if (header != NULL && strcasecmp(header, "X-Real-IP") != 0 &&
-            strcasecmp(header, "X-Forwarded-For") != 0 &&
-            !(strcasecmp(header, "proxy_protocol") == 0 && cluster != NULL &&
-              cluster->send_proxy)) {
-            snprintf(problem, bytes,
-                     "%.150s: real_ip_header is %.60s; crossfade sends X-Real-IP and "
-                     "X-Forwarded-For",
-                     node->url, header);
-            return false;
+        belief->compared = true;
+        if (!trusts(trusted, own)) {
+            snprintf(belief->problem, sizeof(belief->problem),
+                     "%.150s: trusted_ips does not have this proxy's address %s: "
+                     "Kong would take the proxy for the client",
+                     node->url, own);
+            return;
         }
-        for (unsigned s = 0; cluster != NULL && s < cluster->servers_count; s++) {
-            char own[INET6_ADDRSTRLEN];
-            if (own_address(&cluster->servers[s].endpoint, own, sizeof(own)) &&
-                !trusts(trusted, own)) {
-                snprintf(problem, bytes,
-                         "%.150s: trusted_ips does not have this proxy's address %s: "
-                         "Kong would take the proxy for the client",
-                         node->url, own);
-                return false;
+    }
+}
+
+/* Both clusters stand behind us.  An old node that does not show the key is not blamed. */
+static void ask_belief(const struct xf_kong_gate *gate, struct belief *ret)
+{
+    const struct xf_kong_side *sides[] = {&gate->new_side, &gate->old_side};
+    for (size_t i = 0; i < XF_COUNT(sides); i++) {
+        for (unsigned n = 0; n < sides[i]->nodes.count && ret->problem[0] == '\0'; n++) {
+            const struct xf_kong_node *node = &sides[i]->nodes.items[n];
+            bool shown = json_object_get(json_object_get(node->root, "configuration"),
+                                         "trusted_ips") != NULL;
+            if (sides[i] == &gate->new_side || shown) {
+                ask_node_belief(node, side_cluster(gate, sides[i]), ret);
             }
         }
     }
+}
+
+static bool needs_own_way(const json_t *route)
+{
+    static const char *const protocols[] = {"grpc", "grpcs",           "tcp",
+                                            "tls",  "tls_passthrough", "udp"};
+    size_t i;
+    json_t *name;
+    json_array_foreach(json_object_get(route, "protocols"), i, name)
+    {
+        for (size_t k = 0; k < XF_COUNT(protocols); k++) {
+            const char *text = json_string_value(name);
+            if (text != NULL && strcmp(text, protocols[k]) == 0) {
+                return true;
+            }
+        }
+    }
+    return json_array_size(json_object_get(route, "snis")) > 0;
+}
+
+/* The same without a database, from the Admin API; false where it does not list its routes. */
+static bool impassable_by_admin(const struct xf_kong_gate *gate, char *list, size_t bytes)
+{
+    const struct xf_kong_node *node = xf_kong_nodes_first(&gate->new_side.nodes);
+    struct xf_error err;
+    json_t *routes = NULL;
+    if (node == NULL || xf_kong_list_all(node, "/routes", &routes, &err) != 0) {
+        return false;
+    }
+    size_t i;
+    json_t *route;
+    json_array_foreach(routes, i, route)
+    {
+        char name[96];
+        const char *text = json_string_value(json_object_get(route, "name"));
+        text = text != NULL ? text : json_string_value(json_object_get(route, "id"));
+        if (needs_own_way(route)) {
+            snprintf(name, sizeof(name), "route %.80s", text != NULL ? text : "?");
+            xf_kong_list(list, bytes, name);
+        }
+    }
+    json_decref(routes);
     return true;
 }
 
@@ -527,29 +688,39 @@ static int impassable_routes(struct xf_kong_gate *gate, char *list, size_t bytes
 
 void xf_kong_check_fronting(struct xf_kong_gate *gate)
 {
-    char problem[512] = "";
     char impassable[512] = "";
     struct xf_error err;
+    struct belief belief = {0};
     if (impassable_routes(gate, impassable, sizeof(impassable), &err) != 0) {
         KONG_CHECK(gate, "fronting", false, "%s", err.message);
         return;
     }
-    bool asked = false;
-    for (unsigned n = 0; n < gate->new_side.nodes.count; n++) {
-        asked =
-            asked || json_object_get(gate->new_side.nodes.items[n].root, "configuration") != NULL;
-    }
+    bool routes_seen =
+        gate->new_side.booted || impassable_by_admin(gate, impassable, sizeof(impassable));
+    ask_belief(gate, &belief);
     if (impassable[0] != '\0') {
         KONG_CHECK(gate, "fronting", false,
                    "cannot pass through an HTTP proxy: %s; take them to Kong by another way",
                    impassable);
-    } else if (!asked) {
+    } else if (!belief.asked) {
         KONG_SKIP(gate, "fronting",
                   "the new Admin API is needed to see trusted_ips and "
                   "real_ip_header");
-    } else if (!addresses_believed(gate, problem, sizeof(problem))) {
-        KONG_CHECK(gate, "fronting", false, "%s", problem);
+    } else if (belief.problem[0] != '\0' && gate->topology == XF_KONG_HYBRID) {
+        KONG_SKIP(gate, "fronting",
+                  "the data planes' own trusted_ips are not seen from their control plane, whose "
+                  "say: %s",
+                  belief.problem);
+    } else if (belief.problem[0] != '\0') {
+        KONG_CHECK(gate, "fronting", false, "%s", belief.problem);
+    } else if (!belief.compared) {
+        KONG_SKIP(gate, "fronting", "no address of the new cluster's servers is known here");
+    } else if (!routes_seen) {
+        KONG_SKIP(gate, "fronting",
+                  "Kong believes this proxy's client addresses; its routes are seen neither in a "
+                  "database nor at /routes of the Admin API");
     } else {
-        KONG_CHECK(gate, "fronting", true, "Kong believes this proxy's client addresses");
+        KONG_CHECK(gate, "fronting", true,
+                   "Kong believes this proxy's client addresses, and every route can pass");
     }
 }

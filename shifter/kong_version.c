@@ -106,9 +106,14 @@ static void enter_major_3(const struct xf_kong_version *from, enum xf_kong_topol
         add_note(path, topology == XF_KONG_TRADITIONAL
                            ? "2.8.2 is needed for blue-green only: it is the first 2.x that reads "
                              "the route paths that `migrations up` of 3.0 rewrites"
-                           : "2.8.2 first: data planes of older 2.x cannot follow");
+                           : "2.8.2 first, by Kong's own table of upgrade paths");
     }
     add_hop(path, 3, 0, ".x");
+    if (topology == XF_KONG_HYBRID) {
+        add_note(path,
+                 "2.8 data planes cannot follow a control plane of 3.x: no 2.8 and 3.x in one "
+                 "hybrid cluster");
+    }
     add_note(path, "2.8 to 3.0: `migrations up` rewrites routes.paths and is not harmless; read "
                    "the breaking changes of 3.0 (plugin priorities, Kong.serve_admin_api)");
 }
@@ -168,7 +173,8 @@ void xf_kong_path_find(const struct xf_kong_version *from, const struct xf_kong_
     if (topology == XF_KONG_HYBRID && to->part[0] == 3 && to_minor == 1) {
         add_note(&path, "open-source control planes 3.1.0 and 3.1.1 serve only the new protocol: "
                         "2.8 data planes cannot connect, and a 3.0 data plane that restarts while "
-                        "no control plane is up never syncs again");
+                        "no control plane is up never syncs again; Enterprise speaks both from "
+                        "3.1.1.2 on: take 3.1.1.3");
     }
     if (topology == XF_KONG_HYBRID) {
         add_note(&path, "control plane first, then the data planes; plugins on both");

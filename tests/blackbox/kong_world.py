@@ -194,11 +194,15 @@ class Node:
             "/status": {"server": {}, "memory": {}, "database": {"reachable": reachable}},
         }
         self.texts = {}
+        self.hosts = None  # virtual hosts of the routes; None: any
         node = self
 
         class Handler(http.server.BaseHTTPRequestHandler):
             def do_GET(self):
                 path = self.path.split("?")[0]
+                if node.hosts is not None and not self.path.startswith("/status") and self.path != "/" \
+                        and self.headers["Host"] not in node.hosts:
+                    path = self.path = "/no-route"
                 if self.path in node.texts:
                     status, kind, body = node.texts[self.path]
                 elif self.path in node.pages or path in node.pages:

@@ -10,7 +10,9 @@ import time
 import pytest
 
 from harness.crossfade import binary
-from kong_world import Node, Postgres, died_after_core, fresh, half_way_to_3_0, two_hops_unfinished
+from kong_world import (
+    BASE_TABLES, CORE, Node, Postgres, died_after_core, fresh, half_way_to_3_0, meta_row, two_hops_unfinished,
+)
 
 pytestmark = pytest.mark.slow
 
@@ -214,13 +216,101 @@ def test_an_empty_green_is_found_by_a_real_route(world, postgres):
     world.preflight(gate, both, green=f"127.0.0.1:{green.port}", expect=[])
 
 
+def test_a_route_of_a_virtual_host_is_asked_with_its_host(world, postgres):
+    postgres.make("k30", fresh("3.0"))
+    postgres.make("k31", fresh("3.1"))
+    both = {"old": postgres.url("k30"), "new": postgres.url("k31")}
+    green = world.node("3.1.0")
+    green.hosts = ["api.example.com"]
+    green.pages["/orders"] = {"orders": []}
+
+    def run(*routes, expect=()):
+        world.preflight(clone_gate(routes=list(routes)), both, green=f"127.0.0.1:{green.port}", expect=expect)
+        return world.checks["new.not_empty"]["message"]
+
+    run({"host": "api.example.com", "path": "/orders"}, "api.example.com/orders")
+    assert "no Route matched" in run("/orders", expect=["new.not_empty"])
+    assert "api.example.org" in run("api.example.org/orders", expect=["new.not_empty"])
+    assert "is no host" in run({"host": "a\r\nX: y", "path": "/orders"}, expect=["new.not_empty"])
+    assert "path" in run({"hots": "x"}, expect=["new.not_empty"])
+
+
+def test_one_database_by_two_names_is_one(world, postgres):
+    postgres.make("k31", fresh("3.1"))
+    other_name = f"host={postgres.folder} port={postgres.port} user=kong dbname=k31"
+    both = {"old": postgres.url("k31"), "new": other_name}
+    world.preflight(clone_gate(from_version="3.1", to_version="3.1"), both, expect=["distinct"])
+    world.preflight(clone_gate(from_version="3.1", to_version="3.1", database="shared"), both, expect=[])
+
+
+def test_an_empty_clone_and_an_unfinished_crash_are_seen(world, postgres):
+    tables = "services routes plugins upstreams keyauth_credentials".split()
+    postgres.make("k30", fresh("3.0"))
+    postgres.make("empty", fresh("3.1") + "".join(f"DELETE FROM {table};" for table in tables))
+    world.preflight(clone_gate(), {"old": postgres.url("k30"), "new": postgres.url("empty")},
+                    expect=["clone.current"])
+    assert all(table in world.checks["clone.current"]["message"] for table in tables)
+    # `up` died after core, then `finish`: nothing pends, the plugins' migrations are missing.
+    postgres.make("crashed", BASE_TABLES + meta_row("core", CORE[:15], []) + meta_row(
+        "acme", ["000_base_acme"], None))
+    postgres.make("k28", fresh("2.8"))
+    gate = clone_gate(from_version="2.8.2", to_version="3.0",
+                      new={"database": "new", "admin": [world.node("3.0.0", ("key-auth", "http-log")).url]})
+    world.preflight(gate, {"old": postgres.url("k28"), "new": postgres.url("crashed")}, expect=["new.level"])
+    assert "acme:001_280_to_300" in world.checks["new.level"]["message"]
+    assert "http-log:001_280_to_300" in world.checks["new.level"]["message"]
+
+
+def test_a_migration_without_a_live_lock_row_shows_by_its_table_locks(world, postgres):
+    postgres.make("k31", fresh("3.1"))
+    both = {"old": postgres.url("k31"), "new": postgres.url("k31")}
+    words = ["psql", "-X", "-q", "-At", "-d", postgres.url("k31")]
+    with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as psql:
+        psql.stdin.write("BEGIN; ALTER TABLE keys ADD COLUMN late INT; SELECT 'locked';\n")
+        psql.stdin.flush()
+        assert psql.stdout.readline().strip() == "locked"
+        world.preflight(clone_gate(database="shared"), both, expect=["lock"])
+        assert "keys" in world.checks["lock"]["message"]
+    world.preflight(clone_gate(database="shared"), both, expect=[])
+
+
+def test_the_nodes_tell_the_patch_that_the_plan_leaves_open(world, postgres):
+    postgres.make("k28", fresh("2.8"))
+    postgres.make("k30", fresh("3.0"))
+    both = {"old": postgres.url("k28"), "new": postgres.url("k30")}
+
+    def gate(old):
+        return clone_gate(from_version="2.8", to_version="3.0", old={"database": "old", "admin": [old.url]})
+
+    world.preflight(gate(world.node("2.8.2")), both, expect=[])
+    world.preflight(gate(world.node("2.8.4.1-enterprise-edition")), both, expect=[])
+    world.preflight(gate(world.node("2.8.1")), both, expect=["path"])
+    assert "2.8.2" in world.checks["path"]["message"]
+
+
+def test_both_clusters_must_believe_this_proxy(world, postgres):
+    postgres.make("k30", fresh("3.0"))
+    postgres.make("k31", fresh("3.1"))
+    both = {"old": postgres.url("k30"), "new": postgres.url("k31")}
+    new = world.node("3.1.0")
+
+    def gate(old, new=new):
+        return clone_gate(old={"database": "old", "admin": [old.url]}, new={"database": "new", "admin": [new.url]})
+
+    world.preflight(gate(world.node("3.0.0", trusted_ips=["10.0.0.0/8"])), both, expect=["fronting"])
+    world.preflight(gate(world.node("3.0.0", real_ip_header="X-Client")), both, expect=["fronting"])
+    world.preflight(gate(world.node("3.0.0"), world.node("3.1.0", trusted_ips=["10.0.0.0/8"])), both,
+                    green="localhost:1", expect=["fronting"])  # a server by name is looked up
+    world.preflight(gate(world.node("3.0.0")), both, expect=[])
+
+
 def test_hybrid_wants_the_old_control_plane_gone_and_data_planes_in_sync(world, postgres):
     postgres.make("k31", fresh("3.1"))
     both = {"old": postgres.url("k31"), "new": postgres.url("k31")}
     plane = world.node("3.1.0")
     now = int(time.time())
     row = {"id": "1", "hostname": "dp", "last_seen": now, "sync_status": "normal", "config_hash": "a" * 32}
-    stale = {**row, "id": "2", "last_seen": now - 1000, "sync_status": "unknown"}
+    stale = {**row, "id": "2", "hostname": "dp-silent", "last_seen": now - 1000, "sync_status": "unknown"}
 
     def run(rows, expect, old_admin="http://127.0.0.1:1"):
         plane.pages["/clustering/data-planes"] = {"data": rows, "next": None}
@@ -232,6 +322,7 @@ def test_hybrid_wants_the_old_control_plane_gone_and_data_planes_in_sync(world, 
         world.preflight(gate, both, expect=expect)
 
     run([row, stale], [])
+    assert "dp-silent" in world.checks["data_planes"]["message"]
     run([stale], ["data_planes"])
     run([{**row, "config_hash": "0" * 32}], ["data_planes"])
     run([row, {**row, "id": "3", "config_hash": "b" * 32}], ["data_planes"])
@@ -277,6 +368,9 @@ def test_only_the_checks_named_are_shown(world, postgres):
     both = {"old": postgres.url("k30"), "new": postgres.url("k30")}
     answer = world.preflight(clone_gate(), both, only="path,lock")
     assert [row["check"] for row in answer["checks"]] == ["path", "lock"] and answer["passed"]
+    words = [BINARY, "preflight", str(world.folder / "plan.yaml"), "-c", str(world.folder / "crossfade.yaml")]
+    nothing = subprocess.run(words + ["--only", "pathh"], capture_output=True, text=True)
+    assert nothing.returncode == 2 and "pathh" in nothing.stderr
 
 
 def test_dbless_needs_no_database(world):
@@ -286,3 +380,12 @@ def test_dbless_needs_no_database(world):
     empty = world.node("3.1.0")
     empty.pages["/status"] = {"database": {"reachable": True}, "configuration_hash": "0" * 32}
     world.preflight({**gate, "new": {"admin": [empty.url]}}, {}, expect=["new.not_empty"])
+    full = world.node("3.1.0")
+    full.pages["/routes"] = {"data": [{"name": "orders", "protocols": ["http"], "snis": None}],
+                             "next": "/routes?offset=1"}
+    full.pages["/routes?offset=1"] = {"data": [{"name": "chat", "protocols": ["grpc"]}], "next": None}
+    world.preflight({**gate, "new": {"admin": [full.url]}}, {}, expect=["fronting"])
+    assert "chat" in world.checks["fronting"]["message"] and "orders" not in world.checks["fronting"]["message"]
+    full.pages["/routes?offset=1"] = {"data": [], "next": None}
+    world.preflight({**gate, "new": {"admin": [full.url]}}, {}, expect=[])
+    assert world.checks["fronting"]["passed"]
