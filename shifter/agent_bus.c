@@ -181,8 +181,10 @@ static void try_follow(evutil_socket_t fd, short what, void *arg)
     (void) fd;
     (void) what;
     struct xf_agent *agent = arg;
-    struct xf_bus_agent_calls calls = {
-        .received = bus_received, .connected = bus_connected, .context = agent};
+    struct xf_bus_agent_calls calls = {.received = bus_received,
+                                       .connected = bus_connected,
+                                       .context = agent,
+                                       .self = &agent->self};
     struct xf_error err = {0};
     if (xf_bus_follow(agent->start->config, agent->loop, &calls, &agent->bus, &err) == 0) {
         agent->bus_error[0] = '\0';

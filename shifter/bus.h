@@ -20,6 +20,7 @@
 #include <stdint.h>
 
 struct event_base;
+struct xf_message_proxy;
 
 /* No callback runs inside the call that made its bus, and neither side may be destroyed from
  * inside one of its callbacks. */
@@ -55,6 +56,9 @@ struct xf_bus_agent_calls {
     void (*received)(void *context, json_t *message /* borrowed */);
     void (*connected)(void *context, bool up);
     void *context;
+    /* Who follows: joins the roster of a fleet before it hears any state.  NULL: it only listens.
+     * Copied. */
+    const struct xf_message_proxy *self;
 };
 XF_NODISCARD int xf_bus_follow(const struct xf_config *config, struct event_base *loop,
                                const struct xf_bus_agent_calls *calls, struct xf_bus_agent **ret,

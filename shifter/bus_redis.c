@@ -13,6 +13,7 @@
 #include "shifter/bus_message.h"
 #include "shifter/bus_redis_offer.h"
 #include "shifter/bus_redis_reader.h"
+#include "shifter/bus_redis_roster.h"
 #include "shifter/store_redis_reply.h"
 
 #include <stdio.h>
@@ -42,8 +43,10 @@ struct redis_agent {
     struct xf_bus_agent_calls calls;
     struct xf_bus_reader *reader;
     struct xf_resp *out;
+    struct xf_bus_roster *roster; /* NULL: it only listens */
     struct followed *services;
     unsigned services_count;
+    char self_id[XF_UUID_TEXT_BYTES];
     unsigned open; /* questions of this turn without an answer */
     bool reading, sending, told_up;
 };
@@ -57,7 +60,8 @@ static struct redis_agent *agent_of(struct xf_bus_agent *base)
 
 static void tell_connected(struct redis_agent *agent)
 {
-    bool up = agent->reading && agent->sending;
+    bool up = agent->reading && agent->sending &&
+              (agent->roster == NULL || xf_bus_roster_joined_all(agent->roster));
     if (agent->told_up != up) {
         agent->told_up = up;
         agent->calls.connected(agent->calls.context, up);
@@ -105,18 +109,44 @@ static void tell_absent(struct followed *service)
     }
 }
 
-/* The last answer of this turn: tells what changed, and waits for more. */
-static void end_turn(struct redis_agent *agent)
+/* Who is not in the roster must not serve: nobody would wait for it. */
+static bool may_hear(const struct redis_agent *agent, unsigned service)
+{
+    return agent->roster == NULL || xf_bus_roster_joined(agent->roster, service);
+}
+
+static void tell_changes(struct redis_agent *agent)
 {
     for (unsigned i = 0; i < agent->services_count; i++) {
         struct followed *service = &agent->services[i];
-        if (service->absent) {
-            tell_absent(service);
-        } else if (service->changed && service->document != NULL) {
+        if (service->changed && service->document != NULL && !service->absent &&
+            may_hear(agent, i)) {
             service->changed = false;
             tell_state(service);
         }
     }
+}
+
+static void on_joined(void *context)
+{
+    struct redis_agent *agent = context;
+    XF_ASSERT(agent->magic == AGENT_MAGIC);
+    tell_connected(agent);
+    tell_changes(agent);
+}
+
+/* The last answer of this turn: tells what changed, and waits for more. */
+static void end_turn(struct redis_agent *agent)
+{
+    if (agent->roster != NULL && agent->sending) {
+        xf_bus_roster_join(agent->roster);
+    }
+    for (unsigned i = 0; i < agent->services_count; i++) {
+        if (agent->services[i].absent) {
+            tell_absent(&agent->services[i]);
+        }
+    }
+    tell_changes(agent);
     xf_bus_reader_next(agent->reader);
 }
 
@@ -200,6 +230,24 @@ static void got_shown(void *context, const redisReply *reply, const char *why)
     answered(agent);
 }
 
+static void got_member(void *context, const redisReply *reply, const char *why)
+{
+    (void) why;
+    struct followed *service = context;
+    struct redis_agent *agent = service->agent;
+    XF_ASSERT(agent->magic == AGENT_MAGIC);
+    xf_bus_roster_seen(agent->roster, (unsigned) (service - agent->services), reply);
+    answered(agent);
+}
+
+static void ask_roster(struct redis_agent *agent, struct followed *service)
+{
+    char key[XF_REDIS_KEY_BYTES];
+    const char *const member[] = {"HMGET", key, agent->self_id};
+    xf_redis_key(agent->config, service->name, "roster", key);
+    ask(agent, XF_COUNT(member), member, got_member, service);
+}
+
 static void on_turn(void *context)
 {
     struct redis_agent *agent = context;
@@ -212,6 +260,9 @@ static void on_turn(void *context)
         const char *const shown[] = {"GET", service->shown_key};
         ask(agent, XF_COUNT(version), version, got_version, service);
         ask(agent, XF_COUNT(shown), shown, got_shown, service);
+        if (agent->roster != NULL) {
+            ask_roster(agent, service);
+        }
     }
     answered(agent);
 }
@@ -240,6 +291,9 @@ static void on_out_ready(void *context, bool up, const char *why)
     struct redis_agent *agent = context;
     XF_ASSERT(agent->magic == AGENT_MAGIC);
     agent->sending = up;
+    if (up && agent->roster != NULL) {
+        xf_bus_roster_join(agent->roster);
+    }
     tell_connected(agent);
 }
 
@@ -249,6 +303,9 @@ static bool redis_send(struct xf_bus_agent *base, json_t *message)
     const char *kind = json_string_value(json_object_get(message, "kind"));
     if (kind != NULL && strcmp(kind, "offer") == 0) {
         return agent->told_up && xf_bus_redis_offer(agent->out, agent->config, message);
+    }
+    if (agent->roster != NULL && agent->told_up && json_is_true(json_object_get(message, "left"))) {
+        xf_bus_roster_leave(agent->roster); /* before the leader hears that it left */
     }
     bool command = kind != NULL && strcmp(kind, "command") == 0;
     char key[XF_REDIS_KEY_BYTES];
@@ -265,6 +322,7 @@ static void redis_agent_destroy(struct xf_bus_agent *base)
     struct redis_agent *agent = agent_of(base);
     xf_bus_reader_destroy(agent->reader);
     xf_resp_destroy(agent->out);
+    xf_bus_roster_destroy(agent->roster);
     for (unsigned i = 0; i < agent->services_count; i++) {
         free(agent->services[i].document);
         free(agent->services[i].shown);
@@ -315,7 +373,12 @@ int xf_bus_redis_follow(const struct xf_config *config, struct event_base *loop,
         agent->reader = make_reader(agent, loop);
         agent->out = xf_resp_create(loop, xf_clock_system(), agent->config, &out_calls);
     }
-    if (agent->reader == NULL || agent->out == NULL) {
+    bool joins = calls->self != NULL;
+    if (agent->out != NULL && joins) {
+        memcpy(agent->self_id, calls->self->id, sizeof(agent->self_id));
+        agent->roster = xf_bus_roster_create(config, agent->out, calls->self, on_joined, agent);
+    }
+    if (agent->reader == NULL || agent->out == NULL || (joins && agent->roster == NULL)) {
         redis_agent_destroy(&agent->base);
         return XF_FAIL(err, XF_E_NO_MEMORY, "bus: out of memory");
     }

@@ -36,6 +36,7 @@ target_sources(xf_shifter PRIVATE
     tenure_during.c
     tenure_gates.c
     tenure_judge.c
+    tenure_members.c
     tenure_recover.c
     tenure_signal.c
     tenure_view.c

@@ -88,6 +88,7 @@ struct controller {
     struct asking *askings; /* gates of gates.during that run now */
     unsigned tenures_count;
     struct xf_log_limit odd_messages, twins;
+    unsigned probes; /* of the store's, that were told */
 };
 
 static struct xf_tenure *tenure_of(struct controller *controller, const char *service)
@@ -663,11 +664,31 @@ static void on_message(void *context, json_t *message)
 
 /* ---- the process ---- */
 
+/* What the server cannot promise, or does not permit, at each connection. */
+static void tell_probe(struct controller *controller)
+{
+    const struct xf_store *store = controller->store;
+    char quoted[XF_LOG_QUOTE_BYTES];
+    if (store->probes == controller->probes) {
+        return;
+    }
+    controller->probes = store->probes;
+    if (store->denied[0] != '\0') {
+        xf_log(XF_LOG_ERROR, "store.denied",
+               "command=%s text=\"the store's user may not run it: nothing is led before it may; "
+               "the rights that are needed stand in shifter/README.md\"",
+               store->denied);
+    } else if (store->warnings[0] != '\0') {
+        xf_log(XF_LOG_WARNING, "store.warning", "text=%s", xf_log_quote(store->warnings, quoted));
+    }
+}
+
 static void on_tick(evutil_socket_t fd, short what, void *arg)
 {
     (void) fd;
     (void) what;
     struct controller *controller = arg;
+    tell_probe(controller);
     for (unsigned i = 0; i < controller->tenures_count; i++) {
         xf_tenure_tick(controller->tenures[i]);
     }

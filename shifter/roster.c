@@ -10,6 +10,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define XF_LEFT_MAX   64u
+#define LEFT_MS       10000 /* so long a roster that was read before it left may still come */
+#define FIRST_WORD_MS 2000  /* so long who joined may take to its first heartbeat */
+
 struct xf_roster {
     const struct xf_config *config;
     struct xf_member *members;
@@ -18,6 +22,11 @@ struct xf_roster {
     struct xf_roster_traffic traffic;
     struct xf_forgotten forgotten[XF_FORGOTTEN_MAX]; /* a ring; an empty id is none */
     unsigned forgotten_next;
+    struct {
+        char id[XF_UUID_TEXT_BYTES];
+        int64_t at_ms;
+    } left[XF_LEFT_MAX]; /* a ring */
+    unsigned left_next;
 };
 
 struct xf_roster *xf_roster_create(const struct xf_config *config)
@@ -101,6 +110,29 @@ bool xf_roster_recall(struct xf_roster *roster, const char *id, const char *name
     return true;
 }
 
+static bool left_lately(const struct xf_roster *roster, const char *id, int64_t now_ms)
+{
+    for (unsigned i = 0; i < XF_LEFT_MAX; i++) {
+        if (strcmp(roster->left[i].id, id) == 0 && now_ms - roster->left[i].at_ms < LEFT_MS) {
+            return true;
+        }
+    }
+    return false;
+}
+
+bool xf_roster_joined(struct xf_roster *roster, const char *id, const char *name, int64_t now_ms)
+{
+    if (find_id(roster, id) != NULL || xf_roster_forgotten(roster, id) ||
+        left_lately(roster, id, now_ms)) {
+        return true;
+    }
+    if (!xf_roster_recall(roster, id, name)) {
+        return false;
+    }
+    find_id(roster, id)->seen_ms = now_ms - XF_SILENT_MS + FIRST_WORD_MS;
+    return true;
+}
+
 uint64_t xf_roster_version(const struct xf_roster *roster)
 {
     return roster->version;
@@ -167,6 +199,9 @@ bool xf_roster_heartbeat(struct xf_roster *roster, struct xf_message_heartbeat *
 {
     struct xf_member *member = find_id(roster, heartbeat->proxy.id);
     if (heartbeat->left) {
+        unsigned slot = roster->left_next++ % XF_LEFT_MAX;
+        memcpy(roster->left[slot].id, heartbeat->proxy.id, sizeof(roster->left[slot].id));
+        roster->left[slot].at_ms = now_ms;
         if (member != NULL) {
             take_out(roster, member);
         }

@@ -34,6 +34,9 @@ bool xf_roster_heartbeat(struct xf_roster *roster, struct xf_message_heartbeat *
                          int64_t now_ms);
 /* A member that an earlier leader knew: silent until it is heard of. */
 bool xf_roster_recall(struct xf_roster *roster, const char *id, const char *name);
+/* A member that the store's roster names: if it was not heard of it lags until it is.  Who was
+ * forgotten, or left a moment ago, does not come back by this. */
+bool xf_roster_joined(struct xf_roster *roster, const char *id, const char *name, int64_t now_ms);
 /* By name or id; false: unknown, or not silent.  Its id is remembered, so that its return is seen.
  */
 bool xf_roster_forget(struct xf_roster *roster, const char *proxy, int64_t now_ms);

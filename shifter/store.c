@@ -32,6 +32,8 @@ const char *xf_store_result_name(enum xf_store_result result)
         return "REFUSED";
     case XF_STORE_ABSENT:
         return "ABSENT";
+    case XF_STORE_ROSTER:
+        return "ROSTER";
     case XF_STORE_UNREADABLE:
         return "UNREADABLE";
     }

@@ -31,6 +31,7 @@ enum xf_store_result {
     XF_STORE_LOST,       /* no answer: it may or may not have happened; retry with the same id */
     XF_STORE_REFUSED,    /* the store said no: read-only, full, not permitted */
     XF_STORE_ABSENT,     /* nothing there (a read) */
+    XF_STORE_ROSTER,     /* a proxy joined or left since the roster was read */
     XF_STORE_UNREADABLE, /* something is there, but not what crossfade wrote (recovery) */
 };
 const char *xf_store_result_name(enum xf_store_result result); /* `FENCED`, as in the script */
@@ -53,6 +54,9 @@ struct xf_store_write {
                              is kept beside it */
     bool restored;        /* recovery: log and hash may disagree; `next` must then be
                              beyond both, and what is unreadable counts as absent */
+    const char *roster;   /* the roster's version that must stand; NULL: any; a fleet's store */
+    bool durable;         /* OK only once a replica has it, where Redis has any, and it was
+                             found there again; LOST until then */
 };
 
 struct xf_store_entry {
@@ -100,6 +104,9 @@ struct xf_store_vtable {
     void (*read_lease)(struct xf_store *, const char *service, xf_store_got_lease *, void *);
     void (*swap_lease)(struct xf_store *, const char *service, const struct xf_store_lease *seen,
                        const struct xf_store_lease *next, xf_store_done *, void *);
+    /* A fleet's store (else NULL): who has joined, `{"version": …, "members": [[id, name] …]}`.
+     * Without a roster, or where it is not ours, the version is `?`. */
+    void (*read_roster)(struct xf_store *, const char *service, xf_store_got_text *, void *);
     /* The store's wall clock in milliseconds, as text: the grid of the judge's cells. */
     void (*read_time)(struct xf_store *, xf_store_got_text *, void *);
     /* Publishes the signal's record where others can see it (`…:decommission`), re-checking
@@ -118,6 +125,10 @@ struct xf_store {
     bool ok;             /* the last answer came; false while the store is away */
     int64_t ok_since_ms; /* CLOCK_BOOTTIME of the last change of `ok` */
     char scope[32];      /* `this host` or `fleet` */
+    /* Of a server: asked at each connection. */
+    unsigned probes;    /* how often what follows was found out */
+    char denied[64];    /* a command that it does not permit; empty: none */
+    char warnings[320]; /* what it cannot promise; empty: nothing */
 };
 
 #define XF_STORE_ENTRY_BYTES_MAX (64u * 1024u) /* one entry of the log */

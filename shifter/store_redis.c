@@ -21,6 +21,8 @@ static void on_ready(void *context, bool up, const char *why)
     XF_ASSERT(store->magic == XF_REDIS_MAGIC);
     if (up) {
         store->refused = false; /* perhaps another server: it may prove itself */
+        store->replica_seen_ms = 0;
+        xf_redis_probe(store);
     }
     xf_redis_note_ok(store);
 }
@@ -200,6 +202,26 @@ static void redis_read_time(struct xf_store *base, xf_store_got_text *callback, 
     xf_redis_request_send(request);
 }
 
+static enum xf_store_result read_roster_reply(struct xf_redis_request *request,
+                                              const redisReply *reply)
+{
+    return xf_redis_read_roster(reply, &request->answer->text);
+}
+
+static void redis_read_roster(struct xf_store *base, const char *service,
+                              xf_store_got_text *callback, void *context)
+{
+    struct xf_store_asker asker = {XF_ANSWER_TEXT, {.text = callback}, context};
+    struct xf_redis_request *request = xf_redis_request_new(xf_redis_store_of(base), &asker);
+    if (request == NULL) {
+        return;
+    }
+    request->read = read_roster_reply;
+    xf_redis_add(request, "HGETALL");
+    xf_redis_add_key(request, service, "roster");
+    xf_redis_request_send(request);
+}
+
 /* ---- changes ---- */
 
 static void redis_write(struct xf_store *base, const struct xf_store_write *write,
@@ -216,10 +238,12 @@ static void redis_write(struct xf_store *base, const struct xf_store_write *writ
         return;
     }
     request->generation = write->next.generation;
-    xf_redis_add_script(request, XF_SCRIPT_WRITE, 3, true);
+    request->durable = write->durable;
+    xf_redis_add_script(request, XF_SCRIPT_WRITE, 4, true);
     xf_redis_add_key(request, write->service, "state");
     xf_redis_add_key(request, write->service, "log");
     xf_redis_add_key(request, write->service, "lease");
+    xf_redis_add_key(request, write->service, "roster");
     xf_redis_add(request, write->holder);
     xf_redis_add_number(request, write->next.epoch);
     xf_redis_add_number(request, write->expected.generation);
@@ -231,6 +255,7 @@ static void redis_write(struct xf_store *base, const struct xf_store_write *writ
     xf_redis_add(request, write->entry);
     xf_redis_add_number(request, (uint64_t) xf_clock_wall_ms(request->store->clock));
     xf_redis_add(request, write->restored ? "1" : "0");
+    xf_redis_add(request, write->roster != NULL ? write->roster : "");
     xf_redis_request_send(request);
 }
 
@@ -271,6 +296,7 @@ static void redis_swap_lease(struct xf_store *base, const char *service,
     if (request == NULL) {
         return;
     }
+    xf_redis_look_for_replicas(request->store);
     xf_redis_add_script(request, XF_SCRIPT_LEASE, 1, true);
     xf_redis_add_key(request, service, "lease");
     xf_redis_add(request, seen->holder);
@@ -301,6 +327,7 @@ static const struct xf_store_vtable redis_calls = {
     .read_checkpoint = redis_read_checkpoint,
     .read_lease = redis_read_lease,
     .swap_lease = redis_swap_lease,
+    .read_roster = redis_read_roster,
     .read_time = redis_read_time,
     .write_signal = xf_redis_write_signal,
     .check_signal = redis_check_signal,

@@ -3,6 +3,7 @@
  */
 #include "shifter/store_redis_reply.h"
 
+#include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -183,6 +184,35 @@ enum xf_store_result xf_redis_read_text(const redisReply *reply, char **ret)
     }
     *ret = text;
     return XF_STORE_OK;
+}
+
+/* A member's field is its id, its value `BOOT NAME`. */
+static bool add_member(json_t *members, const redisReply *id, const redisReply *value)
+{
+    const char *space =
+        is_text(value, XF_UUID_TEXT_BYTES + XF_NAME_BYTES) ? strchr(value->str, ' ') : NULL;
+    if (!is_text(id, XF_UUID_TEXT_BYTES) || !xf_uuid_valid(id->str) || space == NULL) {
+        return true; /* not ours */
+    }
+    return json_array_append_new(members, json_pack("[s, s]", id->str, space + 1)) == 0;
+}
+
+enum xf_store_result xf_redis_read_roster(const redisReply *reply, char **ret)
+{
+    const redisReply *version =
+        reply->type == REDIS_REPLY_ARRAY ? xf_redis_find_field(reply, "version") : NULL;
+    json_t *members = json_array();
+    bool ok = members != NULL;
+    for (size_t i = 0; ok && version != NULL && i + 1 < reply->elements; i += 2) {
+        ok = add_member(members, reply->element[i], reply->element[i + 1]);
+    }
+    json_t *root =
+        json_pack("{s:s, s:o}", "version",
+                  version != NULL && is_text(version, 48) ? version->str : "?", "members", members);
+    char *text = ok && root != NULL ? json_dumps(root, JSON_COMPACT) : NULL;
+    json_decref(root);
+    *ret = text;
+    return text != NULL ? XF_STORE_OK : XF_STORE_LOST;
 }
 
 enum xf_store_result xf_redis_read_time(const redisReply *reply, char **ret)

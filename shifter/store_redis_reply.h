@@ -32,6 +32,8 @@ enum xf_store_result xf_redis_read_lease(const redisReply *reply, struct xf_stor
 enum xf_store_result xf_redis_read_log(const redisReply *reply, struct xf_store_answer *answer);
 /* GET.  *ret is owned by the caller. */
 enum xf_store_result xf_redis_read_text(const redisReply *reply, char **ret);
+/* HGETALL of a roster: see read_roster of store.h. */
+enum xf_store_result xf_redis_read_roster(const redisReply *reply, char **ret);
 /* TIME, in milliseconds.  *ret is owned by the caller. */
 enum xf_store_result xf_redis_read_time(const redisReply *reply, char **ret);
 /* A stream's id, `<generation>-<revision>`. */

@@ -10,7 +10,7 @@
 
 /* Places of a write's arguments behind EVALSHA, the script and the number of keys. */
 #define LOG_ARGUMENT      4
-#define DOCUMENT_ARGUMENT 13
+#define DOCUMENT_ARGUMENT 14
 
 struct xf_redis_store *xf_redis_store_of(struct xf_store *base)
 {
@@ -103,6 +103,13 @@ void xf_redis_request_send(struct xf_redis_request *request)
 {
     struct xf_redis_store *store = request->store;
     const char *const *arguments = (const char *const *) request->arguments;
+    if (store->base.denied[0] != '\0' && store->resp != NULL) {
+        char why[XF_STORE_MESSAGE_BYTES];
+        snprintf(why, sizeof(why), "its user may not run %s", store->base.denied);
+        xf_redis_probe_again(store); /* the rights may have been given meanwhile */
+        xf_redis_request_end(request, XF_STORE_REFUSED, why);
+        return;
+    }
     if (request->failed) {
         xf_redis_request_end(request, XF_STORE_LOST, "out of memory");
     } else if (store->resp == NULL) {
@@ -114,7 +121,9 @@ void xf_redis_request_send(struct xf_redis_request *request)
 
 void xf_redis_note_ok(struct xf_redis_store *store)
 {
-    xf_store_set_ok(&store->base, store->clock, xf_resp_is_ready(store->resp) && !store->refused);
+    xf_store_set_ok(&store->base, store->clock,
+                    xf_resp_is_ready(store->resp) && !store->refused &&
+                        store->base.denied[0] == '\0');
 }
 
 /* The server does not know the script: it is sent whole, which also teaches it. */
@@ -176,6 +185,10 @@ static void got_status(struct xf_redis_request *request, const redisReply *reply
         }
     }
     xf_redis_note_ok(request->store);
+    if (request->durable && (result == XF_STORE_OK || result == XF_STORE_ALREADY)) {
+        xf_redis_make_sure(request);
+        return;
+    }
     xf_redis_request_end(request, result, "");
 }
 
@@ -200,6 +213,7 @@ static void on_answer(void *context, const redisReply *reply, const char *why)
         xf_redis_request_end(request, result,
                              result == XF_STORE_UNREADABLE ? "not ours, or damaged"
                              : result == XF_STORE_REFUSED  ? "no replica acknowledged the record"
+                             : result == XF_STORE_LOST     ? "no replica acknowledged it"
                                                            : "");
     }
 }

@@ -16,6 +16,7 @@
 
 #define XF_REDIS_MAGIC         0x72656473u
 #define XF_REDIS_ARGUMENTS_MAX 24u
+#define XF_REDIS_ROLE_MS       5000 /* between questions for the replicas */
 
 struct xf_redis_store {
     struct xf_store base; /* first: the interface hands it back */
@@ -26,7 +27,11 @@ struct xf_redis_store {
     struct xf_store_answers answers;
     char shas[XF_SCRIPTS][XF_SCRIPT_SHA_BYTES];
     struct xf_store_prune prune;
-    bool refused; /* the last change was refused by a server that answers */
+    bool refused;          /* the last change was refused by a server that answers */
+    char probe_denied[64]; /* of the probe under way */
+    int64_t probed_ms;
+    int64_t role_asked_ms;
+    int64_t replica_seen_ms; /* boot time at which this connection's server had one; 0: never */
 };
 
 /* One call under way. */
@@ -44,7 +49,8 @@ struct xf_redis_request {
     char *arguments[XF_REDIS_ARGUMENTS_MAX]; /* owned */
     bool failed;                             /* out of memory */
     uint64_t generation;                     /* of a write; 0: none */
-    char *signal[5]; /* owned: keys and arguments of a signal that is still to be announced */
+    char *signal[5]; /* owned: keys and arguments of what is still to be done */
+    bool durable;    /* of a write: only what a replica has, and is found again, has happened */
 };
 
 struct xf_redis_store *xf_redis_store_of(struct xf_store *base);
@@ -71,7 +77,17 @@ void xf_redis_request_send(struct xf_redis_request *request);
 void xf_redis_request_end(struct xf_redis_request *request, enum xf_store_result result,
                           const char *message);
 
+/* In store_redis_probe.c: what the server can do and this user may, said in store->base. */
+void xf_redis_probe(struct xf_redis_store *store);
+void xf_redis_probe_again(struct xf_redis_store *store); /* where the last was a while ago */
+/* Asks for the replicas where that was long ago. */
+void xf_redis_look_for_replicas(struct xf_redis_store *store);
+/* How many the answer of ROLE names; -1: one that was there lately is missed, or no answer. */
+int xf_redis_replicas(struct xf_redis_store *store, const redisReply *reply);
+
 /* In store_redis_signal.c. */
+/* A write happened: goes on until it is acknowledged and was read again. */
+void xf_redis_make_sure(struct xf_redis_request *request);
 void xf_redis_write_signal(struct xf_store *base, const char *service, const char *holder,
                            uint64_t epoch, const char *record, xf_store_done *callback,
                            void *context);

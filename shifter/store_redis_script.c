@@ -23,11 +23,13 @@
     "end\n"
 
 /*
- * KEYS: state, log, lease.  ARGV: holder, epoch, expected generation and revision, next
- * generation and revision, write_id, document, entry, time in ms, restored (0 or 1).
+ * KEYS: state, log, lease, roster.  ARGV: holder, epoch, expected generation and revision, next
+ * generation and revision, write_id, document, entry, time in ms, restored (0 or 1), and the
+ * roster's version that must stand (empty: it is not compared; `?`: none is known).
  */
 static const char write_text[] = COMMON
-    "local holder, epoch, eg, er, ng, nr, id, document, entry, at, restored = unpack(ARGV)\n"
+    "local holder, epoch, eg, er, ng, nr, id, document, entry, at, restored, roster =\n"
+    "  unpack(ARGV)\n"
     "restored = restored == '1'\n"
     "local function compare_places(ag, ar, bg, br)\n"
     "  local order = compare(ag, bg)\n"
@@ -82,6 +84,10 @@ static const char write_text[] = COMMON
     "  end\n"
     "elseif order ~= 0 and not own_is_top then\n"
     "  return redis.status_reply(order > 0 and 'LOG_AHEAD' or 'LOG_BEHIND')\n"
+    "end\n"
+    "if roster ~= '' then\n"
+    "  local members = redis.pcall('HMGET', KEYS[4], 'version')\n"
+    "  if members.err or members[1] ~= roster then return redis.status_reply('ROSTER') end\n"
     "end\n"
     "if restored and not log_readable then redis.call('DEL', KEYS[2]) end\n"
     "if restored and not readable then redis.call('DEL', KEYS[1]) end\n"

@@ -22,8 +22,8 @@ enum xf_script_name {
 
 /* The commands that store and bus use, as ACL SETUSER takes them: nothing else is needed. */
 #define XF_REDIS_RIGHTS                                                                            \
-    "-@all +auth +client|setname +role +select +time +get +set +del +hmget +hset +xadd +xread "    \
-    "+xrange +xrevrange +xtrim +eval +evalsha +publish +wait"
+    "-@all +auth +client|setname +role +select +time +get +set +del +hmget +hgetall +hset +hdel "  \
+    "+xadd +xread +xrange +xrevrange +xtrim +eval +evalsha +publish +wait +info"
 
 const char *xf_script_text(enum xf_script_name name);
 /* The SHA-1 by which EVALSHA knows it. */

@@ -1,12 +1,21 @@
 /*
- * store_redis_signal.c -- the signal's record: written, acknowledged by a replica, announced.
+ * store_redis_signal.c -- the signal's record: written, acknowledged by a replica, announced; and
+ * the writes that lead to it.
  *
  * Replication is asynchronous.  A failover right after the write could forget the record, and the
  * document that was written before it, so nothing is announced before a replica has both.
  */
 #include "shifter/store_redis_request.h"
 
-#define ACKNOWLEDGE_MS "1000" /* for a replica to have the record */
+#include <stdlib.h>
+#include <string.h>
+
+#define ACKNOWLEDGE_MS  "1000"       /* for a replica to have the record */
+#define REPLICA_LOST_MS (600 * 1000) /* so long a replica that went is missed */
+
+/* Places of a write's arguments behind EVALSHA, the script and the number of keys. */
+#define STATE_ARGUMENT    3
+#define WRITE_ID_ARGUMENT 13
 
 static enum xf_store_result read_status(const redisReply *reply)
 {
@@ -43,25 +52,68 @@ static enum xf_store_result announce(struct xf_redis_request *request)
     return XF_STORE_OK;
 }
 
+static enum xf_store_result read_again(struct xf_redis_request *request, const redisReply *reply)
+{
+    bool found = reply->type == REDIS_REPLY_ARRAY && reply->elements == 1 &&
+                 reply->element[0]->type == REDIS_REPLY_STRING &&
+                 strcmp(reply->element[0]->str, request->signal[1]) == 0;
+    return found ? XF_STORE_OK : XF_STORE_STALE;
+}
+
+/* What was written is safe from a failover: a signal is announced, a write is read again. */
+static enum xf_store_result acknowledged(struct xf_redis_request *request)
+{
+    if (!request->durable) {
+        return announce(request);
+    }
+    begin_again(request, read_again);
+    xf_redis_add(request, "HMGET");
+    xf_redis_add(request, request->signal[0]);
+    xf_redis_add(request, "write_id");
+    return XF_STORE_OK;
+}
+
+/* A failover now could forget it: a signal is refused, a write is tried again. */
+static enum xf_store_result unacknowledged(const struct xf_redis_request *request)
+{
+    return request->durable ? XF_STORE_LOST : XF_STORE_REFUSED;
+}
+
 static enum xf_store_result read_acknowledged(struct xf_redis_request *request,
                                               const redisReply *reply)
 {
     if (reply->type != REDIS_REPLY_INTEGER || reply->integer < 1) {
-        return XF_STORE_REFUSED; /* a failover now could forget it: nothing is signalled */
+        return unacknowledged(request);
     }
-    return announce(request);
+    return acknowledged(request);
+}
+
+int xf_redis_replicas(struct xf_redis_store *store, const redisReply *reply)
+{
+    int64_t now = xf_clock_boottime_ms(store->clock);
+    if (reply->type != REDIS_REPLY_ARRAY || reply->elements != 3 ||
+        reply->element[2]->type != REDIS_REPLY_ARRAY) {
+        return -1;
+    }
+    if (reply->element[2]->elements > 0) {
+        store->replica_seen_ms = now;
+        return (int) reply->element[2]->elements;
+    }
+    bool lost = store->replica_seen_ms > 0 && now - store->replica_seen_ms < REPLICA_LOST_MS;
+    return lost ? -1 : 0;
 }
 
 /* ROLE: [master, offset, [replica …]].  Where there are replicas, one must have the record, and
- * with it the document that was written before. */
+ * with it the document that was written before.  Where one was a while ago and is none, it may
+ * have been made the master of a part of the fleet. */
 static enum xf_store_result read_replicas(struct xf_redis_request *request, const redisReply *reply)
 {
-    if (reply->type != REDIS_REPLY_ARRAY || reply->elements != 3 ||
-        reply->element[2]->type != REDIS_REPLY_ARRAY) {
-        return XF_STORE_REFUSED;
+    int replicas = xf_redis_replicas(request->store, reply);
+    if (replicas < 0) {
+        return unacknowledged(request);
     }
-    if (reply->element[2]->elements == 0) {
-        return announce(request);
+    if (replicas == 0) {
+        return acknowledged(request);
     }
     begin_again(request, read_acknowledged);
     xf_redis_add(request, "WAIT");
@@ -70,14 +122,30 @@ static enum xf_store_result read_replicas(struct xf_redis_request *request, cons
     return XF_STORE_OK;
 }
 
+static void take_argument(struct xf_redis_request *request, size_t to, size_t from)
+{
+    free(request->signal[to]);
+    request->signal[to] = request->arguments[from];
+    request->arguments[from] = NULL;
+}
+
+void xf_redis_make_sure(struct xf_redis_request *request)
+{
+    take_argument(request, 0, STATE_ARGUMENT);
+    take_argument(request, 1, WRITE_ID_ARGUMENT);
+    begin_again(request, read_replicas);
+    request->again = false;
+    xf_redis_add(request, "ROLE");
+    xf_redis_request_send(request);
+}
+
 static enum xf_store_result read_recorded(struct xf_redis_request *request, const redisReply *reply)
 {
     enum xf_store_result result = read_status(reply);
     if (result == XF_STORE_OK) {
         /* Lease, key, holder, epoch and record stand behind EVALSHA, script and count. */
         for (size_t i = 0; i < XF_COUNT(request->signal); i++) {
-            request->signal[i] = request->arguments[3 + i];
-            request->arguments[3 + i] = NULL;
+            take_argument(request, i, 3 + i);
         }
         begin_again(request, read_replicas);
         xf_redis_add(request, "ROLE");

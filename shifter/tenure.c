@@ -154,6 +154,7 @@ void xf_tenure_load_again(struct xf_tenure *tenure)
     tenure->read_progress = false;
     tenure->read_judge = false;
     tenure->read_time = false;
+    tenure->read_roster = false;
     tenure->retry_ms = xf_tenure_now(tenure);
     /* What was counted belongs to the state that is loaded; the progress says what is kept. */
     tenure->progress = (struct xf_progress){0};
@@ -165,7 +166,7 @@ void xf_tenure_load_again(struct xf_tenure *tenure)
 
 /* ---- loading: state, then the checkpoints, then the store's clock ---- */
 
-static void load_failed(struct xf_tenure *tenure, const char *what, const char *message)
+void xf_tenure_load_failed(struct xf_tenure *tenure, const char *what, const char *message)
 {
     char text[XF_SENTENCE_BYTES];
     (void) snprintf(text, sizeof(text), "%s: %.400s", what, message != NULL ? message : "");
@@ -179,7 +180,7 @@ static void adopt_loaded(struct xf_tenure *tenure, const struct xf_store_state *
     char *text = strdup(state->document);
     if (text == NULL) {
         xf_document_destroy(document);
-        load_failed(tenure, "state", "out of memory");
+        xf_tenure_load_failed(tenure, "state", "out of memory");
         return;
     }
     xf_document_destroy(tenure->document);
@@ -201,10 +202,10 @@ static void got_state(void *context, enum xf_store_result result,
     tenure->unreadable = result == XF_STORE_UNREADABLE;
     if (result == XF_STORE_ABSENT || result == XF_STORE_UNREADABLE) {
         if (!xf_tenure_recover_absent(tenure)) {
-            load_failed(tenure, "state", "out of memory");
+            xf_tenure_load_failed(tenure, "state", "out of memory");
         }
     } else if (result != XF_STORE_OK) {
-        load_failed(tenure, "state", message);
+        xf_tenure_load_failed(tenure, "state", message);
     } else if (tenure->document != NULL &&
                xf_version_compare(&state->version, &tenure->version) < 0) {
         tenure->holds_newer = true;
@@ -218,7 +219,7 @@ static void got_state(void *context, enum xf_store_result result,
         xf_tenure_recover_met(tenure, state->version.generation);
         tenure->unreadable = true;
         if (!xf_tenure_recover_absent(tenure)) {
-            load_failed(tenure, "state", "out of memory");
+            xf_tenure_load_failed(tenure, "state", "out of memory");
         }
         tenure->found = state->version;
     } else {
@@ -239,7 +240,7 @@ static void got_log(void *context, enum xf_store_result result,
     XF_ASSERT(tenure->magic == XF_TENURE_MAGIC);
     tenure->reading = XF_READ_NONE;
     if (result == XF_STORE_LOST || result == XF_STORE_REFUSED) {
-        load_failed(tenure, "log", message);
+        xf_tenure_load_failed(tenure, "log", message);
         return;
     }
     if (result == XF_STORE_OK && count > 0) {
@@ -254,57 +255,6 @@ static void got_log(void *context, enum xf_store_result result,
     tenure->read_progress = true;
 }
 
-/* The members that an earlier leader knew: who is silent since then must still block. */
-static void recall_members(struct xf_tenure *tenure, const char *text)
-{
-    json_t *root = json_loads(text, JSON_REJECT_DUPLICATES, NULL);
-    const json_t *members = json_object_get(root, "members");
-    for (size_t i = 0; i < json_array_size(members) && i < XF_PROXIES_MAX; i++) {
-        const json_t *member = json_array_get(members, i);
-        const char *id = json_string_value(json_array_get(member, 0));
-        const char *name = json_string_value(json_array_get(member, 1));
-        if (id != NULL && name != NULL && xf_uuid_valid(id) && strlen(name) < XF_NAME_BYTES) {
-            (void) xf_roster_recall(tenure->options.roster, id, name);
-        }
-    }
-    const json_t *forgotten = json_object_get(root, "forgotten");
-    for (size_t i = 0; i < json_array_size(forgotten) && i < XF_FORGOTTEN_MAX; i++) {
-        const char *id = json_string_value(json_array_get(forgotten, i));
-        if (id != NULL) { /* an earlier leader was told so; who speaks is not forgotten */
-            (void) xf_roster_forget(tenure->options.roster, id, xf_tenure_now(tenure));
-        }
-    }
-    json_decref(root);
-}
-
-static char *progress_text(const struct xf_tenure *tenure)
-{
-    char *clocks = xf_progress_write(&tenure->progress);
-    json_t *root = clocks != NULL ? json_loads(clocks, 0, NULL) : NULL;
-    json_t *members = json_array();
-    bool ok = root != NULL && members != NULL;
-    for (unsigned i = 0; ok && i < xf_roster_count(tenure->options.roster); i++) {
-        const struct xf_message_proxy *proxy =
-            &xf_roster_member(tenure->options.roster, i)->heartbeat.proxy;
-        ok = json_array_append_new(members, json_pack("[s, s]", proxy->id, proxy->name)) == 0;
-    }
-    ok = ok && json_object_set(root, "members", members) == 0;
-    const struct xf_forgotten *tombs;
-    unsigned tombs_count = xf_roster_tombs(tenure->options.roster, &tombs);
-    json_t *forgotten = json_array();
-    for (unsigned i = 0; ok && i < tombs_count; i++) {
-        ok = tombs[i].id[0] == '\0' ||
-             json_array_append_new(forgotten, json_string(tombs[i].id)) == 0;
-    }
-    ok = ok && json_object_set(root, "forgotten", forgotten) == 0;
-    json_decref(forgotten);
-    char *text = ok ? json_dumps(root, JSON_COMPACT) : NULL;
-    json_decref(members);
-    json_decref(root);
-    free(clocks);
-    return text;
-}
-
 static void got_progress(void *context, enum xf_store_result result, const char *text,
                          const char *message)
 {
@@ -312,18 +262,19 @@ static void got_progress(void *context, enum xf_store_result result, const char 
     XF_ASSERT(tenure->magic == XF_TENURE_MAGIC);
     tenure->reading = XF_READ_NONE;
     if (result != XF_STORE_OK && result != XF_STORE_ABSENT && result != XF_STORE_UNREADABLE) {
-        load_failed(tenure, "progress", message);
+        xf_tenure_load_failed(tenure, "progress", message);
         return;
     }
     if (result == XF_STORE_OK && xf_progress_read(text, &tenure->progress, NULL) != 0) {
         tenure->progress = (struct xf_progress){0};
     }
     if (result == XF_STORE_OK) {
-        recall_members(tenure, text);
+        xf_tenure_members_recall(tenure, text);
     }
     tenure->progress.weight = tenure->document->weight;
     tenure->read_progress = false;
     tenure->read_judge = true;
+    tenure->read_roster = tenure->options.store->calls->read_roster != NULL;
 }
 
 static void got_judge(void *context, enum xf_store_result result, const char *text,
@@ -333,7 +284,7 @@ static void got_judge(void *context, enum xf_store_result result, const char *te
     XF_ASSERT(tenure->magic == XF_TENURE_MAGIC);
     tenure->reading = XF_READ_NONE;
     if (result != XF_STORE_OK && result != XF_STORE_ABSENT && result != XF_STORE_UNREADABLE) {
-        load_failed(tenure, "judge", message);
+        xf_tenure_load_failed(tenure, "judge", message);
         return;
     }
     free(tenure->judge_text);
@@ -362,7 +313,7 @@ static void got_time(void *context, enum xf_store_result result, const char *tex
     tenure->reading = XF_READ_NONE;
     uint64_t ms;
     if (result != XF_STORE_OK || !xf_parse_uint(text, INT64_MAX / 4, &ms)) {
-        load_failed(tenure, "time", message);
+        xf_tenure_load_failed(tenure, "time", message);
         return;
     }
     tenure->grid_offset_ms = (int64_t) ms - xf_tenure_now(tenure);
@@ -380,6 +331,8 @@ static void load(struct xf_tenure *tenure)
     if (tenure->read_time) {
         tenure->reading = XF_READ_TIME;
         store->calls->read_time(store, got_time, tenure);
+    } else if (tenure->read_roster) {
+        xf_tenure_members_read(tenure, true);
     } else if (tenure->read_judge) {
         tenure->reading = XF_READ_JUDGE;
         store->calls->read_checkpoint(store, service, "judge", got_judge, tenure);
@@ -462,7 +415,7 @@ static void checkpoint(struct xf_tenure *tenure)
     }
     tenure->checkpoint_ms = now;
     tenure->keeping_members = xf_roster_version(tenure->options.roster);
-    char *progress = progress_text(tenure);
+    char *progress = xf_tenure_members_text(tenure);
     char *judge = xf_tenure_judge_save(tenure);
     const char *names[] = {"progress", "judge"};
     const char *texts[] = {progress, judge};
@@ -592,6 +545,7 @@ static void look_at_store(struct xf_tenure *tenure)
         tenure->version.generation == 0 || !xf_tenure_store_ok(tenure)) {
         return;
     }
+    xf_tenure_members_read(tenure, false);
     tenure->looked_ms = now;
     tenure->looking = true;
     tenure->looked_from = tenure->version;

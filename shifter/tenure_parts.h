@@ -10,14 +10,15 @@
 #include "shifter/lease.h"
 #include "shifter/tenure.h"
 
-#define XF_TENURE_MAGIC   0x74656e75u
-#define XF_COMMANDS_MAX   256u  /* waiting for their turn */
-#define XF_WAITERS_MAX    512u  /* answered, waiting for their version to be in force */
-#define XF_COMMAND_AGE_MS 10000 /* older ones are refused */
-#define XF_WAIT_MS        5000  /* then a verb answers and names who lags */
-#define XF_RETRY_MS       250   /* between attempts at the store */
-#define XF_CHECKPOINT_MS  1000
-#define XF_LOOK_MS        1000 /* between looks at what the store has */
+#define XF_TENURE_MAGIC         0x74656e75u
+#define XF_COMMANDS_MAX         256u  /* waiting for their turn */
+#define XF_WAITERS_MAX          512u  /* answered, waiting for their version to be in force */
+#define XF_COMMAND_AGE_MS       10000 /* older ones are refused */
+#define XF_WAIT_MS              5000  /* then a verb answers and names who lags */
+#define XF_RETRY_MS             250   /* between attempts at the store */
+#define XF_CHECKPOINT_MS        1000
+#define XF_LOOK_MS              1000 /* between looks at what the store has */
+#define XF_ROSTER_VERSION_BYTES 48u
 
 enum xf_tenure_phase {
     XF_TENURE_ASIDE,   /* another leads, or nobody yet */
@@ -32,6 +33,7 @@ enum xf_tenure_read {
     XF_READ_PROGRESS,
     XF_READ_JUDGE,
     XF_READ_TIME,
+    XF_READ_ROSTER,
 };
 
 struct xf_pending_write {
@@ -43,6 +45,7 @@ struct xf_pending_write {
     char write_id[XF_UUID_TEXT_BYTES];
     char *document, *entry; /* texts */
     bool restored;
+    bool final; /* into safe or finalizing: the roster must stand, a replica must have it */
     bool for_command;
     struct xf_message_command command; /* whose change this is */
 };
@@ -72,8 +75,9 @@ struct xf_tenure {
     uint64_t random;
     struct xf_lease *lease;
     enum xf_tenure_phase phase;
-    enum xf_tenure_read reading;                         /* the read under way */
-    bool read_log, read_progress, read_judge, read_time; /* what is to be read next */
+    enum xf_tenure_read reading; /* the read under way */
+    bool read_log, read_progress, read_judge, read_time;
+    bool read_roster; /* what is to be read next */
     int64_t retry_ms;
 
     /* what stands in the store, as far as known */
@@ -84,6 +88,8 @@ struct xf_tenure {
     bool holds_newer; /* the store was found older than this: it must be restored */
     bool looking;     /* the store was asked whether it still has what was written */
     int64_t looked_ms;
+    char members[XF_ROSTER_VERSION_BYTES]; /* the roster's version as read; `?`: none */
+    bool counting;                         /* it is being read, beside everything else */
     struct xf_version looked_from;
     struct xf_version found; /* what the store had instead: a restoring write expects it */
 
@@ -189,6 +195,8 @@ bool xf_tenure_store_ok(const struct xf_tenure *tenure);
 void xf_tenure_facts(struct xf_tenure *tenure, const struct xf_plan *start, struct xf_facts *ret);
 void xf_tenure_publish(struct xf_tenure *tenure);
 void xf_tenure_load_again(struct xf_tenure *tenure);
+/* A read of the load got no answer: it is asked again after a while. */
+void xf_tenure_load_failed(struct xf_tenure *tenure, const char *what, const char *message);
 void xf_tenure_note(struct xf_tenure *tenure, const char *event, const char *text);
 
 /* tenure_write.c: takes the decision over; `command` (borrowed) is whose it is, or NULL. */
@@ -204,6 +212,12 @@ bool xf_tenure_recovering(struct xf_tenure *tenure);
 bool xf_tenure_recover_absent(struct xf_tenure *tenure);
 void xf_tenure_recover_met(struct xf_tenure *tenure, uint64_t generation);
 void xf_tenure_recover_release(struct xf_tenure *tenure);
+
+/* tenure_members.c: who is known, from the checkpoint and from the store's roster. */
+void xf_tenure_members_recall(struct xf_tenure *tenure, const char *text);
+char *xf_tenure_members_text(const struct xf_tenure *tenure); /* the checkpoint `progress` */
+/* Reads the store's roster now, where it has one; `loading`: what follows waits for it. */
+void xf_tenure_members_read(struct xf_tenure *tenure, bool loading);
 
 /* tenure_command.c */
 void xf_tenure_commands_tick(struct xf_tenure *tenure);

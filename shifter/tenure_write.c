@@ -45,7 +45,11 @@ static void ask(struct xf_tenure *tenure)
                                      .write_id = write->write_id,
                                      .document = write->document,
                                      .entry = write->entry,
-                                     .restored = write->restored};
+                                     .restored = write->restored,
+                                     .durable = write->final};
+    if (write->final && store->calls->read_roster != NULL) {
+        request.roster = tenure->members[0] != '\0' ? tenure->members : "?";
+    }
     write->asked = true;
     write->lost = false;
     store->calls->write(store, &request, write_done, tenure);
@@ -86,6 +90,9 @@ void xf_tenure_write(struct xf_tenure *tenure, struct xf_decision *decision,
                                        .expected = restored ? tenure->found : tenure->version,
                                        .next = next_version(tenure, decision, restored),
                                        .restored = restored};
+    enum xf_cutover_state state = decision->document->state;
+    write->final = (state == XF_CUTOVER_SAFE || state == XF_CUTOVER_FINALIZING) &&
+                   state != tenure->document->state;
     write->document = xf_document_write(write->decision.document);
     write->entry = json_dumps(write->decision.entry, JSON_COMPACT);
     xf_tenure_uuid(tenure, write->write_id);
@@ -180,6 +187,7 @@ static void write_done(void *context, enum xf_store_result result, const char *m
         tenure->log_differs = true;
         __attribute__((fallthrough));
     case XF_STORE_STALE:
+    case XF_STORE_ROSTER:
     case XF_STORE_ABSENT:
         xf_tenure_note(tenure, "store.stale", why);
         if (write->for_command && !tenure->requeued) {

@@ -213,6 +213,14 @@ enum xf_store_result ask_swap(struct place *place, const char *seen_holder, uint
     return place->last.result;
 }
 
+enum xf_store_result ask_roster(struct place *place)
+{
+    begin(place);
+    place->store->calls->read_roster(place->store, SERVICE, got_text, &place->last);
+    wait_answer(place);
+    return place->last.result;
+}
+
 enum xf_store_result ask_time(struct place *place)
 {
     begin(place);

@@ -66,6 +66,7 @@ enum xf_store_result ask_set_checkpoint(struct place *place, const char *name, c
 enum xf_store_result ask_lease(struct place *place);
 enum xf_store_result ask_swap(struct place *place, const char *seen_holder, uint64_t seen_beat,
                               const char *holder, uint64_t epoch, uint64_t beat);
+enum xf_store_result ask_roster(struct place *place);
 enum xf_store_result ask_time(struct place *place);
 enum xf_store_result ask_signal(struct place *place, const char *holder, uint64_t epoch,
                                 const char *record);

@@ -179,9 +179,11 @@ static void quiet_time_begins_anew_with_each_request(void **state)
     assert_int_equal(bench_cluster(&bench, "old")->tunnels, 1);
     atomic_store(&gauges->tunnels, 0);
     bench_until(&bench, is_quiet, 5000, "quiet again");
+    int64_t asked_ms = xf_clock_monotonic_ms(xf_clock_system());
     xf_count(&xf_stats_pair(bench.board->stats[0], 0)->requests, 1);
     bench_run(&bench, 1100);
-    assert_true(bench_cluster(&bench, "old")->quiet_ms < 1100);
+    int64_t since_ms = xf_clock_monotonic_ms(xf_clock_system()) - asked_ms;
+    assert_true(bench_cluster(&bench, "old")->quiet_ms < since_ms); /* a busy machine is late */
     bench_until(&bench, is_quiet, 5000, "quiet after a request between two looks");
 }
 

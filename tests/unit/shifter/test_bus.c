@@ -92,7 +92,7 @@ static void lead(struct place *place)
 static void follow(struct place *place)
 {
     struct xf_error err = {0};
-    struct xf_bus_agent_calls calls = {hear, hear_connected, &place->down};
+    struct xf_bus_agent_calls calls = {hear, hear_connected, &place->down, NULL};
     assert_int_equal(xf_bus_follow(&place->config, place->loop, &calls, &place->agent, &err), 0);
 }
 
@@ -793,6 +793,55 @@ static void redis_its_streams_are_bounded(void **state)
     free(text);
 }
 
+static bool agent_heard_a_state(struct place *place)
+{
+    return place->down.count > 0;
+}
+
+static const struct xf_message_proxy edge = {.id = "aaaaaaaa-0000-4000-8000-000000000001",
+                                             .boot = "bbbbbbbb-0000-4000-8000-000000000001",
+                                             .name = "edge-1"};
+
+static const char *member(struct place *place, const char *service)
+{
+    return redis_by_hand(&place->redis, "HGET cf:{test:%s}:roster %s", service, edge.id);
+}
+
+static bool is_back(struct place *place)
+{
+    return strstr(member(place, "gateway"), "edge-1") != NULL;
+}
+
+static bool is_gone(struct place *place)
+{
+    return strstr(member(place, "gateway"), "edge-1") == NULL &&
+           strstr(member(place, "billing"), "edge-1") == NULL;
+}
+
+static void redis_an_agent_joins_its_rosters_before_it_hears_a_state_and_leaves_them(void **state)
+{
+    struct place *place = *state;
+    struct xf_error err = {0};
+    struct xf_bus_agent_calls calls = {hear, hear_connected, &place->down, &edge};
+    lead(place);
+    publish_state(place, "gateway", 4);
+    redis_by_hand(&place->redis, "SET cf:{test:gateway}:roster x"); /* what is not ours goes */
+    assert_int_equal(xf_bus_follow(&place->config, place->loop, &calls, &place->agent, &err), 0);
+    assert_true(until(place, agent_heard_a_state));
+    assert_true(is_back(place));
+    char version[64];
+    snprintf(version, sizeof(version), "%s",
+             redis_by_hand(&place->redis, "HGET cf:{test:gateway}:roster version"));
+    redis_by_hand(&place->redis, "DEL cf:{test:gateway}:roster"); /* lost: it joins again */
+    assert_true(until(place, is_back));
+    assert_string_not_equal(version,
+                            redis_by_hand(&place->redis, "HGET cf:{test:gateway}:roster version"));
+    json_t *left = json_pack("{s:s, s:b}", "kind", "heartbeat", "left", 1);
+    assert_true(xf_bus_send(place->agent, left));
+    json_decref(left);
+    assert_true(until(place, is_gone));
+}
+
 static void redis_the_least_rights_that_are_documented_are_enough(void **state)
 {
     struct place *place = *state;
@@ -846,6 +895,7 @@ int main(void)
         ON_REDIS(redis_a_command_given_while_nobody_listened_is_heard),
         ON_REDIS(redis_killed_and_started_again_the_bus_goes_on),
         ON_REDIS(redis_its_streams_are_bounded),
+        ON_REDIS(redis_an_agent_joins_its_rosters_before_it_hears_a_state_and_leaves_them),
         ON_REDIS(redis_the_least_rights_that_are_documented_are_enough),
     };
     return cmocka_run_group_tests_name("local", local_tests, NULL, NULL) +

@@ -251,6 +251,30 @@ static void a_member_recalled_from_the_store_is_silent_until_heard(void **state)
     assert_true(fleet(bench)->in_force);
 }
 
+static void who_joined_lags_until_it_is_heard_and_is_silent_soon(void **state)
+{
+    struct bench *bench = *state;
+    hear(bench, &(struct said){ID_A, BOOT_1, "a", 5, true, 100, 0, false});
+    assert_true(fleet(bench)->in_force);
+    assert_true(xf_roster_joined(bench->roster, ID_B, "b", bench->question.now_ms));
+    assert_false(fleet(bench)->in_force);
+    assert_string_equal(bench->fleet.lagging, "b");
+    assert_int_equal(bench->fleet.silent, 0);
+    bench->question.now_ms += 2100;
+    assert_int_equal(fleet(bench)->silent, 1);
+    hear(bench, &(struct said){ID_B, BOOT_1, "b", 5, true, 100, 0, false});
+    hear(bench, &(struct said){ID_B, BOOT_1, "b", 5, true, 100, 0, true});
+    assert_true(xf_roster_joined(bench->roster, ID_B, "b", bench->question.now_ms));
+    assert_int_equal(fleet(bench)->members, 1); /* a roster read before it left */
+    bench->question.now_ms += 11000;
+    assert_true(xf_roster_joined(bench->roster, ID_B, "b", bench->question.now_ms));
+    assert_int_equal(fleet(bench)->members, 2);
+    bench->question.now_ms += 4000;
+    assert_true(xf_roster_forget(bench->roster, ID_B, bench->question.now_ms));
+    assert_true(xf_roster_joined(bench->roster, ID_B, "b", bench->question.now_ms));
+    assert_int_equal(fleet(bench)->members, 1);
+}
+
 static void rates_are_differences_and_a_new_boot_starts_them_anew(void **state)
 {
     struct bench *bench = *state;
@@ -285,6 +309,7 @@ int main(void)
         CASE(a_forgotten_member_that_speaks_again_is_a_member_and_is_noticed),
         CASE(one_identity_with_two_live_boots_blocks),
         CASE(a_member_recalled_from_the_store_is_silent_until_heard),
+        CASE(who_joined_lags_until_it_is_heard_and_is_silent_soon),
         CASE(rates_are_differences_and_a_new_boot_starts_them_anew),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

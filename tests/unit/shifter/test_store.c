@@ -912,6 +912,90 @@ static void redis_where_there_are_replicas_one_must_have_the_signals_record(void
     redis_bench_stop(&replica);
 }
 
+static void redis_a_last_write_needs_a_replica_and_is_repeated_until_one_has_it(void **state)
+{
+    struct place *place = *state;
+    struct redis_bench replica;
+    lead(place);
+    struct xf_store_write write = write_of(0, 0, 1, 0, WRITE_1);
+    write.durable = true;
+    assert_int_equal(ask_write(place, &write), XF_STORE_OK); /* there is no replica */
+    redis_bench_start(&replica);
+    redis_by_hand(&replica, "REPLICAOF 127.0.0.1 %u", place->redis.port);
+    assert_true(run_until(place, has_replica, 15000));
+    kill(replica.pid, SIGSTOP);
+    write = write_of(1, 0, 2, 0, WRITE_2);
+    write.durable = true;
+    assert_int_equal(ask_write(place, &write), XF_STORE_LOST);
+    assert_non_null(strstr(place->last.message, "replica"));
+    kill(replica.pid, SIGCONT);
+    assert_int_equal(ask_write(place, &write), XF_STORE_OK);
+    /* The replica goes its own way: it may lead another half of the fleet. */
+    redis_by_hand(&replica, "REPLICAOF NO ONE");
+    write = write_of(2, 0, 3, 0, WRITE_3);
+    write.durable = true;
+    assert_int_equal(ask_write(place, &write), XF_STORE_LOST);
+    redis_bench_stop(&replica);
+}
+
+static void redis_a_last_write_is_refused_where_the_roster_changed(void **state)
+{
+    struct place *place = *state;
+    lead(place);
+    struct xf_store_write write = write_of(0, 0, 1, 0, WRITE_1);
+    write.roster = "?";
+    assert_int_equal(ask_write(place, &write), XF_STORE_ROSTER); /* nobody is in it */
+    assert_int_equal(ask_roster(place), XF_STORE_OK);
+    assert_string_equal(place->last.text, "{\"version\":\"?\",\"members\":[]}");
+    redis_by_hand(&place->redis, "HSET cf:{test:gateway}:roster version 7.1 " HOLDER_A " %s",
+                  "boot_edge-1");
+    redis_by_hand(&place->redis, "HSET cf:{test:gateway}:roster junk x");
+    assert_int_equal(ask_roster(place), XF_STORE_OK);
+    assert_string_equal(place->last.text, "{\"version\":\"7.1\",\"members\":[]}");
+    write.roster = "7.0";
+    assert_int_equal(ask_write(place, &write), XF_STORE_ROSTER);
+    write.roster = "7.1";
+    assert_int_equal(ask_write(place, &write), XF_STORE_OK);
+}
+
+static bool is_probed(struct place *place)
+{
+    return place->store->probes > 0;
+}
+
+static bool is_denied(struct place *place)
+{
+    return place->store->denied[0] != '\0';
+}
+
+static void redis_a_right_that_lacks_is_named_and_nothing_is_done_without_it(void **state)
+{
+    static const char *const lacking[] = {"WAIT", "XTRIM", "ROLE", "HDEL", "PUBLISH", "EVALSHA"};
+    struct place *place = *state;
+    assert_true(run_until(place, is_probed, 5000));
+    assert_false(is_denied(place));
+    assert_non_null(strstr(place->store->warnings, "no replica"));
+    assert_null(strstr(place->store->warnings, "evict"));
+    for (size_t i = 0; i < XF_COUNT(lacking); i++) {
+        redis_by_hand(&place->redis, "ACL SETUSER default -%s", lacking[i]);
+        xf_store_close(place->store);
+        struct xf_error err = {0};
+        assert_int_equal(
+            xf_store_open(&place->config, place->loop, &place->clock, &place->store, &err), 0);
+        assert_true(run_until(place, is_denied, 10000));
+        assert_string_equal(place->store->denied, lacking[i]);
+        assert_int_equal(ask_state(place), XF_STORE_REFUSED);
+        assert_non_null(strstr(place->last.message, lacking[i]));
+        redis_by_hand(&place->redis, "ACL SETUSER default +@all");
+    }
+    for (int i = 0; i < 20 && is_denied(place); i++) { /* it is asked again */
+        (void) ask_state(place);
+        run_until(place, NULL, 200);
+    }
+    assert_false(is_denied(place));
+    an_empty_store_answers_absent(state);
+}
+
 static void redis_the_signal_is_announced_on_its_channel(void **state)
 {
     struct place *place = *state;
@@ -1033,6 +1117,9 @@ int main(void)
         ON_REDIS(redis_of_two_stores_that_write_at_once_one_wins),
         ON_REDIS(redis_a_server_that_talks_nonsense_is_a_store_that_is_away),
         ON_REDIS(redis_a_long_log_is_read_page_by_page),
+        ON_REDIS(redis_a_last_write_needs_a_replica_and_is_repeated_until_one_has_it),
+        ON_REDIS(redis_a_last_write_is_refused_where_the_roster_changed),
+        ON_REDIS(redis_a_right_that_lacks_is_named_and_nothing_is_done_without_it),
         ON_REDIS(redis_where_there_are_replicas_one_must_have_the_signals_record),
         ON_REDIS(redis_the_signal_is_announced_on_its_channel),
         ON_REDIS(redis_the_log_keeps_30_days_and_the_cutover_at_hand),
