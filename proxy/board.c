@@ -311,7 +311,7 @@ static int attach_control(struct xf_board *board, struct xf_error *err)
     return check_control(board->control, bytes, board->workers, err);
 }
 
-static int attach_stats(struct xf_board *board, int fd, uint32_t worker,
+static int attach_stats(struct xf_board *board, int fd, uint32_t worker, bool writable,
                         struct xf_stats_header **ret, struct xf_error *err)
 {
     uint64_t bytes;
@@ -323,29 +323,33 @@ static int attach_stats(struct xf_board *board, int fd, uint32_t worker,
         return XF_FAIL(err, XF_E_FAILED, "a stats segment has an impossible size");
     }
     board->stats_bytes = bytes;
-    *ret = xf_segment_map_guarded(fd, bytes, bytes, err); /* who attaches only reads */
+    *ret =
+        writable ? xf_segment_map(fd, bytes, err) : xf_segment_map_guarded(fd, bytes, bytes, err);
     if (*ret == NULL) {
         return -1;
+    }
+    if (writable) {
+        (void) madvise(*ret, bytes, MADV_DONTFORK);
     }
     return check_stats(*ret, bytes, worker, board->control, err);
 }
 
-static int attach_segments(struct xf_board *board, struct xf_error *err)
+static int attach_segments(struct xf_board *board, bool writable, struct xf_error *err)
 {
-    if (attach_control(board, err) != 0 ||
-        attach_stats(board, board->retired_fd, XF_STATS_RETIRED, &board->retired, err) != 0) {
+    if (attach_control(board, err) != 0 || attach_stats(board, board->retired_fd, XF_STATS_RETIRED,
+                                                        writable, &board->retired, err) != 0) {
         return -1;
     }
     for (unsigned i = 0; i < board->workers; i++) {
-        if (attach_stats(board, board->stats_fd[i], i, &board->stats[i], err) != 0) {
+        if (attach_stats(board, board->stats_fd[i], i, writable, &board->stats[i], err) != 0) {
             return -1;
         }
     }
     return 0;
 }
 
-int xf_board_attach(int control_fd, int retired_fd, const int *stats_fd, unsigned workers,
-                    struct xf_board **ret, struct xf_error *err)
+static int attach(int control_fd, int retired_fd, const int *stats_fd, unsigned workers,
+                  bool writable, struct xf_board **ret, struct xf_error *err)
 {
     struct xf_board *board = NULL;
     if (workers > 0 && workers <= XF_WORKERS_MAX) {
@@ -362,11 +366,27 @@ int xf_board_attach(int control_fd, int retired_fd, const int *stats_fd, unsigne
     board->control_fd = control_fd;
     board->retired_fd = retired_fd;
     memcpy(board->stats_fd, stats_fd, workers * sizeof(stats_fd[0]));
-    if (attach_segments(board, err) != 0) {
+    if (attach_segments(board, writable, err) != 0) {
         xf_board_destroy(board);
         return -1;
     }
     *ret = board;
+    return 0;
+}
+
+int xf_board_attach(int control_fd, int retired_fd, const int *stats_fd, unsigned workers,
+                    struct xf_board **ret, struct xf_error *err)
+{
+    return attach(control_fd, retired_fd, stats_fd, workers, false, ret, err);
+}
+
+int xf_board_adopt(int control_fd, int retired_fd, const int *stats_fd, unsigned workers,
+                   struct xf_board **ret, struct xf_error *err)
+{
+    if (attach(control_fd, retired_fd, stats_fd, workers, true, ret, err) != 0) {
+        return -1;
+    }
+    (void) madvise((*ret)->control, (*ret)->control_bytes, MADV_DONTFORK);
     return 0;
 }
 

@@ -233,6 +233,9 @@ XF_NODISCARD int xf_board_create(const struct xf_config *config, uint64_t editio
  * size, offset and count is checked against the descriptors' real sizes. */
 XF_NODISCARD int xf_board_attach(int control_fd, int retired_fd, const int *stats_fd,
                                  unsigned workers, struct xf_board **ret, struct xf_error *err);
+/* The same for the supervisor, which folds: every segment is writable, and stays behind a fork. */
+XF_NODISCARD int xf_board_adopt(int control_fd, int retired_fd, const int *stats_fd,
+                                unsigned workers, struct xf_board **ret, struct xf_error *err);
 /* In a freshly forked worker, before it drops its privileges: maps control read-only and its own
  * stats writable, then closes every descriptor of the board. */
 XF_NODISCARD int xf_board_enter_worker(struct xf_board *board, unsigned worker,

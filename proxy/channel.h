@@ -53,6 +53,11 @@ enum xf_channel_kind {
                               file, opened; then its workers' rings */
     XF_CHANNEL_RINGS_OVER, /* a: edition; its workers are gone: empty the rings, let them go */
     XF_CHANNEL_REOPEN,     /* SIGUSR1; a: edition; fds[0]: its file, opened anew */
+    /* supervisor -> agent.  A re-execution leaves the workers of the binary before with the numbers
+     * that they know: new kinds come at the end, and none is ever sent to workers that forked them.
+     */
+    XF_CHANNEL_REEXECED, /* a: how many re-executions were tried, b: what became of the last: 0
+                            none was tried, 1 under way, 2 done, 3 refused; text: why */
     XF_CHANNEL_KINDS
     /* shifter -> supervisor -> agent: none; they have a socket of their own (shifter/bus.h) */
 };

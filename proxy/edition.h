@@ -19,6 +19,7 @@
 #include "proxy/backoff.h"
 #include "proxy/board.h"
 #include "proxy/channel.h"
+#include "proxy/handover.h"
 #include "proxy/listener.h"
 #include "proxy/logring.h"
 
@@ -77,6 +78,7 @@ struct xf_edition {
     int *keeper;                 /* [sockets]: worker that keeps a socket for another, or -1 */
     int64_t deadline_ms;         /* CLOCK_BOOTTIME by which a retiring one must have ended */
     bool agent_knows, logger_knows;
+    bool foreign; /* its workers run the binary before this one */
 };
 
 struct xf_edition_options {
@@ -91,6 +93,22 @@ XF_NODISCARD int xf_edition_create(const struct xf_edition_options *options,
                                    struct xf_edition **ret, struct xf_error *err);
 /* Every worker must be reaped.  Accepts NULL. */
 void xf_edition_destroy(struct xf_edition *edition);
+
+/* ---- edition_handover.c ---- */
+
+/* Reads the configuration in a sealed memfd; problems are the caller's to release. */
+XF_NODISCARD int xf_edition_parse_text(const char *path, int fd, struct xf_config **ret,
+                                       struct xf_problems *ret_problems);
+/* For the next image of the supervisor; `*ret` is released by the caller, also when it fails. */
+XF_NODISCARD int xf_edition_describe(const struct xf_edition *edition,
+                                     struct xf_handed_edition *ret, struct xf_error *err);
+/* Takes over what the image before described, descriptors included, also when it fails.  Nothing
+ * is written anywhere. */
+XF_NODISCARD int xf_edition_adopt(const struct xf_handed_edition *handed, const char *config_path,
+                                  int wake_fd, struct xf_edition **ret, struct xf_error *err);
+/* Forgets the workers, which somebody else leads, so that the edition may be destroyed. */
+void xf_edition_disown(struct xf_edition *edition);
+
 /* Opens the access log's file where it is one; *ret is -1 where there is none to open. */
 XF_NODISCARD int xf_edition_open_log(const struct xf_config *config, int *ret,
                                      struct xf_error *err);

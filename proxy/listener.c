@@ -141,6 +141,48 @@ void xf_listeners_release(struct xf_listeners *listeners)
     }
 }
 
+/* ---- over a re-execution ---- */
+
+int xf_listeners_describe(const struct xf_listeners *listeners, struct xf_handed *ret,
+                          struct xf_error *err)
+{
+    ret->bind = calloc(listeners->count + 1, sizeof(ret->bind[0]));
+    if (ret->bind == NULL) {
+        return XF_FAIL(err, XF_E_NO_MEMORY, "no memory to describe the listeners");
+    }
+    ret->binds = listeners->count;
+    ret->slots = listeners->slots;
+    for (unsigned i = 0; i < listeners->count; i++) {
+        const struct xf_bind *bind = &listeners->binds[i];
+        ret->bind[i] = (struct xf_handed_bind){.inherited = bind->inherited, .slots = bind->slots};
+        memcpy(ret->bind[i].fds, bind->fds, sizeof(bind->fds));
+    }
+    return 0;
+}
+
+int xf_listeners_adopt(struct xf_listeners *listeners, const struct xf_handed *handed,
+                       struct xf_error *err)
+{
+    for (unsigned i = 0; i < handed->binds; i++) {
+        const struct xf_handed_bind *from = &handed->bind[i];
+        struct xf_bind *bind = add_bind(listeners);
+        if (bind == NULL) {
+            return XF_FAIL(err, XF_E_FAILED, "more than %u addresses at once", BINDS_MAX);
+        }
+        memcpy(bind->fds, from->fds, sizeof(bind->fds));
+        bind->inherited = from->inherited;
+        bind->slots = from->slots;
+        bind->address_bytes = sizeof(bind->address);
+        if (getsockname(bind->fds[0], (struct sockaddr *) &bind->address, &bind->address_bytes) !=
+            0) {
+            return XF_FAIL(err, XF_E_SYSTEM, "descriptor %d is no socket: %s", bind->fds[0],
+                           strerrordesc_np(errno));
+        }
+    }
+    listeners->slots = handed->slots;
+    return 0;
+}
+
 /* ---- our own ---- */
 
 static int open_socket(const struct xf_endpoint *endpoint, int *ret, struct xf_error *err)

@@ -11,6 +11,7 @@
 
 #include "config/base/error.h"
 #include "config/config.h"
+#include "proxy/handover.h"
 
 #include <stdbool.h>
 
@@ -30,6 +31,12 @@ struct xf_listeners {
 
 /* Takes over the sockets that systemd passed (LISTEN_PID, LISTEN_FDS), which then are ours. */
 XF_NODISCARD int xf_listeners_init(struct xf_listeners *listeners, struct xf_error *err);
+/* For the next image of the supervisor: `ret->bind` is allocated, and released by the caller. */
+XF_NODISCARD int xf_listeners_describe(const struct xf_listeners *listeners, struct xf_handed *ret,
+                                       struct xf_error *err);
+/* Takes over what the image before described; after init(). */
+XF_NODISCARD int xf_listeners_adopt(struct xf_listeners *listeners, const struct xf_handed *handed,
+                                    struct xf_error *err);
 void xf_listeners_release(struct xf_listeners *listeners); /* closes all */
 /* Whether the socket of `endpoint` is open already. */
 bool xf_listeners_has(const struct xf_listeners *listeners, const struct xf_endpoint *endpoint);

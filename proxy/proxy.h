@@ -35,7 +35,12 @@ struct xf_supervisor_options {
     bool workers;                /* false: `crossfade shifter` runs the shifter alone */
     bool assume_live;
     bool allow_stale;
+    char *const *arguments; /* of the program, ended by NULL: a re-execution repeats them */
 };
+
+/* For `check`: where a supervisor that wants to re-execute itself asked for it, whether this binary
+ * could take over from it.  0, or 1 with the reason on standard error. */
+int xf_handover_check(const char *config_path);
 
 /* Runs until it is told to stop; returns the process's exit code.  Blocks; makes no event_base. */
 int xf_supervisor_run(const struct xf_supervisor_options *options);

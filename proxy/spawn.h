@@ -14,7 +14,7 @@
 #include <stdbool.h>
 #include <sys/types.h>
 
-#define XF_SPAWN_KEEP_MAX 16384u
+#define XF_SPAWN_KEEP_MAX 20480u
 
 struct xf_spawn {
     char title[16];  /* shown by ps: `cf-worker-0` */

@@ -33,7 +33,7 @@
 
 static int block_signals(int *ret_fd, struct xf_error *err)
 {
-    static const int numbers[] = {SIGCHLD, SIGHUP, SIGTERM, SIGINT, SIGQUIT, SIGUSR1};
+    static const int numbers[] = {SIGCHLD, SIGHUP, SIGTERM, SIGINT, SIGQUIT, SIGUSR1, SIGUSR2};
     sigset_t set;
     sigemptyset(&set);
     for (size_t i = 0; i < XF_COUNT(numbers); i++) {
@@ -47,14 +47,11 @@ static int block_signals(int *ret_fd, struct xf_error *err)
 
 static int open_plumbing(struct xf_supervisor *supervisor, struct xf_error *err)
 {
-    if (block_signals(&supervisor->signal_fd, err) != 0) {
-        return -1;
-    }
     supervisor->wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
     if (supervisor->wake_fd < 0 || pipe2(supervisor->messages, O_NONBLOCK | O_CLOEXEC) != 0) {
         return XF_FAIL(err, XF_E_SYSTEM, "cannot make a pipe: %s", strerrordesc_np(errno));
     }
-    return xf_listeners_init(&supervisor->listeners, err);
+    return 0;
 }
 
 static bool socket_is_ours(void *context, const struct xf_endpoint *endpoint)
@@ -99,10 +96,38 @@ static int take_host(struct xf_supervisor *supervisor, struct xf_config *config,
     return xf_supervisor_begin_edition(supervisor, config, text_fd, err);
 }
 
+static void name_children(struct xf_supervisor *supervisor)
+{
+    supervisor->logger.name = "logger";
+    supervisor->agent.name = supervisor->options->agent_main != NULL ? "agent" : NULL;
+    supervisor->shifter.name = supervisor->options->shifter_main != NULL ? "shifter" : NULL;
+}
+
+/* The image before left everything open; where that cannot be taken over, nobody is there to undo
+ * it: what runs sees our end and finishes by itself. */
+static int take_over(struct xf_supervisor *supervisor, int handover_fd, struct xf_error *err)
+{
+    if (xf_supervisor_adopt(supervisor, handover_fd, err) != 0) {
+        fprintf(stderr, "crossfade: %s\n", err->message);
+        _exit(xf_error_exit_code(err->code));
+    }
+    xf_log(XF_LOG_NOTICE, "reexec.taken_over", "version=%s editions=%u", XF_VERSION,
+           supervisor->editions_count);
+    return 0;
+}
+
 static int start(struct xf_supervisor *supervisor, struct xf_error *err)
 {
     struct xf_config *config = NULL;
-    int text_fd = -1;
+    int text_fd = -1, handover_fd;
+    if (block_signals(&supervisor->signal_fd, err) != 0 ||
+        xf_listeners_init(&supervisor->listeners, err) != 0) {
+        return -1;
+    }
+    name_children(supervisor);
+    if (xf_handover_given(&handover_fd)) {
+        return take_over(supervisor, handover_fd, err);
+    }
     if (open_plumbing(supervisor, err) != 0 ||
         read_config(supervisor, &config, &text_fd, err) != 0) {
         return -1;
@@ -113,9 +138,6 @@ static int start(struct xf_supervisor *supervisor, struct xf_error *err)
         close(text_fd);
         return -1;
     }
-    supervisor->logger.name = "logger";
-    supervisor->agent.name = supervisor->options->agent_main != NULL ? "agent" : NULL;
-    supervisor->shifter.name = supervisor->options->shifter_main != NULL ? "shifter" : NULL;
     xf_log(XF_LOG_NOTICE, "supervisor.started", "version=%s config=%s state_dir=%s", XF_VERSION,
            supervisor->options->config_path, config->state_dir);
     return 0;
@@ -147,6 +169,9 @@ static void take_signals(struct xf_supervisor *supervisor)
             break;
         case SIGHUP:
             xf_supervisor_ask_reload(supervisor);
+            break;
+        case SIGUSR2:
+            xf_supervisor_ask_reexec(supervisor);
             break;
         case SIGUSR1:
             xf_supervisor_reopen_logs(supervisor);
@@ -312,6 +337,7 @@ static void init(struct xf_supervisor *supervisor, const struct xf_supervisor_op
         .messages = {-1, -1},
     };
     xf_text_init(&supervisor->reload.report, 1);
+    xf_supervisor_find_binary(supervisor);
     xf_notify_init(&supervisor->notify);
     xf_log_init("supervisor", XF_LOG_INFO);
     xf_spawn_harden();

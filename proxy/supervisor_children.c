@@ -91,6 +91,7 @@ static void forget_told(struct xf_supervisor *supervisor, const struct xf_child 
         supervisor->admin_told = false;
         supervisor->stopping_told = false;
         supervisor->reload.question = 0;
+        supervisor->reexec.told = false;
     }
 }
 
@@ -130,12 +131,23 @@ static bool tell_admin(struct xf_supervisor *supervisor)
     return xf_supervisor_tell_agent(supervisor, &message);
 }
 
+static bool tell_reexec(struct xf_supervisor *supervisor)
+{
+    const struct xf_reexec *reexec = &supervisor->reexec;
+    struct xf_channel_message message = {
+        .kind = XF_CHANNEL_REEXECED, .a = reexec->attempts, .b = reexec->outcome};
+    snprintf(message.text, sizeof(message.text), "%s", reexec->why);
+    return xf_supervisor_tell_agent(supervisor, &message);
+}
+
 static bool tell_edition(struct xf_supervisor *supervisor, struct xf_edition *edition)
 {
     struct xf_channel_message text = {
         .kind = XF_CHANNEL_CONFIG, .a = edition->number, .fds_count = 1, .fds = {edition->text_fd}};
-    struct xf_channel_message message = {
-        .kind = XF_CHANNEL_EDITION, .a = edition->number, .b = edition->workers};
+    struct xf_channel_message message = {.kind = XF_CHANNEL_EDITION,
+                                         .a = edition->number,
+                                         .b = edition->workers,
+                                         .c = edition->foreign};
     message.fds[message.fds_count++] = edition->board->control_fd;
     message.fds[message.fds_count++] = edition->board->retired_fd;
     for (unsigned i = 0; i < edition->workers; i++) {
@@ -183,6 +195,9 @@ static void turn_agent(struct xf_supervisor *supervisor)
     if (!supervisor->admin_told && supervisor->admin.unix_fd >= 0) {
         supervisor->admin_told = tell_admin(supervisor);
     }
+    if (!supervisor->reexec.told) {
+        supervisor->reexec.told = tell_reexec(supervisor);
+    }
     if (supervisor->phase >= XF_PHASE_DRAINING && !supervisor->stopping_told) {
         struct xf_channel_message message = {.kind = XF_CHANNEL_STOPPING};
         supervisor->stopping_told = xf_supervisor_tell_agent(supervisor, &message);
@@ -217,6 +232,14 @@ static void turn_logger(struct xf_supervisor *supervisor)
     }
 }
 
+/* Who is to be replaced had its time to end. */
+static void end_replaced(const struct xf_supervisor *supervisor, const struct xf_child *child)
+{
+    if (child->replaced && child->pid != 0 && child->start_at_ms <= xf_supervisor_now(supervisor)) {
+        (void) kill(child->pid, SIGKILL);
+    }
+}
+
 void xf_supervisor_turn_children(struct xf_supervisor *supervisor)
 {
     if (supervisor->phase < XF_PHASE_LEAVING) {
@@ -224,10 +247,9 @@ void xf_supervisor_turn_children(struct xf_supervisor *supervisor)
         start_child(supervisor, &supervisor->agent);
         start_child(supervisor, &supervisor->shifter);
     }
-    if (supervisor->shifter.replaced && supervisor->shifter.pid != 0 &&
-        supervisor->shifter.start_at_ms <= xf_supervisor_now(supervisor)) {
-        (void) kill(supervisor->shifter.pid, SIGKILL); /* it had its time to end */
-    }
+    end_replaced(supervisor, &supervisor->agent);
+    end_replaced(supervisor, &supervisor->shifter);
+    end_replaced(supervisor, &supervisor->logger);
     turn_logger(supervisor);
     turn_agent(supervisor);
 }
@@ -267,6 +289,9 @@ static void hear_message(struct xf_supervisor *supervisor, const struct xf_chann
         break;
     case XF_CHANNEL_RELOAD:
         xf_supervisor_ask_reload(supervisor);
+        break;
+    case XF_CHANNEL_REEXEC:
+        xf_supervisor_ask_reexec(supervisor);
         break;
     default:
         break;

@@ -97,17 +97,7 @@ int xf_supervisor_parse_text(const char *path, int fd, struct xf_config **ret,
                              struct xf_problems *ret_problems)
 {
     struct xf_error err;
-    uint64_t bytes;
-    *ret_problems = (struct xf_problems){.file = path};
-    if (xf_segment_size(fd, &bytes, &err) != 0) {
-        return -1;
-    }
-    char *text = xf_segment_map(fd, bytes, &err);
-    if (text == NULL) {
-        return -1;
-    }
-    int failed = xf_config_parse(path, text, bytes, ret, ret_problems);
-    munmap(text, bytes);
+    int failed = xf_edition_parse_text(path, fd, ret, ret_problems);
     if (failed == 0 && xf_tls_check(*ret, &err) != 0) {
         xf_problems_add(ret_problems, 1, 1, false, "%s", err.message);
         xf_config_destroy(*ret);
@@ -165,18 +155,26 @@ void xf_supervisor_release_reload(struct xf_supervisor *supervisor)
 static void finish(struct xf_supervisor *supervisor, const char *why)
 {
     struct xf_channel_message message = {.kind = XF_CHANNEL_RELOADED, .a = why == NULL};
+    bool reexec = supervisor->reload.reexec;
     if (why == NULL) {
-        xf_log(XF_LOG_NOTICE, "reload.done", "edition=%llu",
-               (unsigned long long) supervisor->reload.edition);
+        xf_log(XF_LOG_NOTICE, reexec ? "reexec.done" : "reload.done", "edition=%llu version=%s",
+               (unsigned long long) supervisor->reload.edition, XF_VERSION);
     } else {
         char quoted[XF_LOG_QUOTE_BYTES];
         snprintf(message.text, sizeof(message.text), "%s", why);
         message.text[strcspn(message.text, "\n")] = '\0';
-        xf_log(XF_LOG_ERROR, "reload.refused", "why=%s", xf_log_quote(message.text, quoted));
+        xf_log(XF_LOG_ERROR, reexec ? "reexec.refused" : "reload.refused", "why=%s",
+               xf_log_quote(message.text, quoted));
+    }
+    if (reexec) {
+        xf_supervisor_note_reexec(supervisor, why == NULL ? XF_REEXEC_DONE : XF_REEXEC_REFUSED,
+                                  message.text);
     }
     (void) xf_supervisor_tell_agent(supervisor, &message);
     xf_notify_send(&supervisor->notify, "READY=1\nSTATUS=%s",
-                   why == NULL ? "serving" : "serving; the last reload was refused");
+                   why == NULL ? "serving"
+                   : reexec    ? "serving; the last re-execution was refused"
+                               : "serving; the last reload was refused");
     xf_supervisor_release_reload(supervisor);
 }
 
@@ -212,6 +210,12 @@ static int fork_checker(struct xf_supervisor *supervisor, struct xf_error *err)
         return XF_FAIL(err, XF_E_SYSTEM, "cannot make a pipe: %s", strerrordesc_np(errno));
     }
     (void) fcntl(ends[0], F_SETFL, O_NONBLOCK);
+    reload->report_fd = ends[0];
+    if (reload->reexec) {
+        int refused = xf_supervisor_try_binary(supervisor, ends[1], err);
+        close(ends[1]);
+        return refused;
+    }
     struct check check = {
         .path = supervisor->options->config_path, .text_fd = reload->text_fd, .report_fd = ends[1]};
     const int keep[2] = {reload->text_fd, ends[1]};
@@ -223,13 +227,10 @@ static int fork_checker(struct xf_supervisor *supervisor, struct xf_error *err)
                              .context = &check};
     int failed = xf_spawn(&spawn, &reload->child, &channel, err);
     close(ends[1]);
-    if (failed != 0) {
-        close(ends[0]);
-        return -1;
+    if (failed == 0) {
+        close(channel); /* the report is all it has to say */
     }
-    close(channel); /* the report is all it has to say */
-    reload->report_fd = ends[0];
-    return 0;
+    return failed;
 }
 
 static void begin(struct xf_supervisor *supervisor)
@@ -237,6 +238,13 @@ static void begin(struct xf_supervisor *supervisor)
     struct xf_reload *reload = &supervisor->reload;
     struct xf_error err;
     reload->again = false;
+    reload->reexec = supervisor->reexec.asked;
+    supervisor->reexec.asked = false;
+    if (reload->reexec) { /* which is also a reload */
+        supervisor->reexec.attempts++;
+        xf_supervisor_note_reexec(supervisor, XF_REEXEC_RUNNING, "");
+        xf_log(XF_LOG_NOTICE, "reexec.checking", "binary=%s", supervisor->reexec.binary);
+    }
     reload->not_before_ms = xf_supervisor_now(supervisor) + APART_MS;
     reload->question = 0;
     xf_text_init(&reload->report, REPORT_BYTES_MAX);
@@ -333,7 +341,13 @@ bool xf_supervisor_reaped_checker(struct xf_supervisor *supervisor, pid_t pid, i
     reload->child = 0;
     read_report(reload);
     if (WIFEXITED(status) && WEXITSTATUS(status) == 0) {
-        log_report(reload, XF_LOG_WARNING);
+        if (reload->reexec && !xf_supervisor_binary_accepted(supervisor)) {
+            finish(supervisor, "the binary is no crossfade that could take over from this one");
+            return true;
+        }
+        if (!reload->reexec) {
+            log_report(reload, XF_LOG_WARNING);
+        }
         take_config(supervisor);
         return true;
     }
@@ -348,6 +362,11 @@ static void open_edition(struct xf_supervisor *supervisor)
 {
     struct xf_reload *reload = &supervisor->reload;
     struct xf_error err;
+    if (reload->reexec) {
+        (void) !xf_supervisor_become_binary(supervisor, &err);
+        finish(supervisor, err.message);
+        return;
+    }
     const struct xf_edition *before = xf_supervisor_newest(supervisor);
     bool same = same_text(before->text_fd, reload->text_fd);
     if (xf_supervisor_begin_edition(supervisor, reload->config, reload->text_fd, &err) != 0) {
@@ -363,6 +382,25 @@ static void open_edition(struct xf_supervisor *supervisor)
         xf_supervisor_let_go(&supervisor->shifter);
     }
     enter(supervisor, XF_RELOAD_OPENING, OPENING_MS);
+}
+
+void xf_supervisor_open_adopted(struct xf_supervisor *supervisor)
+{
+    struct xf_reload *reload = &supervisor->reload;
+    struct xf_error err;
+    reload->reexec = true;
+    reload->not_before_ms = xf_supervisor_now(supervisor) + APART_MS;
+    if (reload->config == NULL) {
+        finish(supervisor, "the file's references changed while the binary was replaced");
+    } else if (xf_supervisor_begin_edition(supervisor, reload->config, reload->text_fd, &err) !=
+               0) {
+        finish(supervisor, err.message);
+    } else {
+        reload->config = NULL; /* both are the edition's now */
+        reload->text_fd = -1;
+        reload->edition = supervisor->last_edition;
+        enter(supervisor, XF_RELOAD_OPENING, OPENING_MS);
+    }
 }
 
 static void ask_agent(struct xf_supervisor *supervisor)
@@ -426,15 +464,15 @@ void xf_supervisor_turn_reload(struct xf_supervisor *supervisor)
     read_report(reload);
     switch (reload->state) {
     case XF_RELOAD_NONE:
-        if (reload->again && supervisor->phase == XF_PHASE_RUNNING && newest != NULL &&
-            newest->state == XF_EDITION_SERVING &&
+        if ((reload->again || supervisor->reexec.asked) && supervisor->phase == XF_PHASE_RUNNING &&
+            newest != NULL && newest->state == XF_EDITION_SERVING &&
             xf_supervisor_now(supervisor) >= reload->not_before_ms) {
             begin(supervisor);
         }
         break;
     case XF_RELOAD_CHECKING:
         if (xf_supervisor_now(supervisor) >= reload->deadline_ms) {
-            finish(supervisor, "checking the file took too long");
+            finish(supervisor, "checking took too long");
         }
         break;
     case XF_RELOAD_ASKING:

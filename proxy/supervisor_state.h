@@ -17,6 +17,9 @@
 #include "proxy/notify.h"
 #include "proxy/proxy.h"
 
+#include <limits.h>
+#include <sys/stat.h>
+
 enum xf_phase {
     XF_PHASE_RUNNING,
     XF_PHASE_LAMEDUCK,
@@ -44,7 +47,8 @@ enum xf_reload_state {
 
 struct xf_reload {
     enum xf_reload_state state;
-    bool again; /* asked for once more meanwhile: many requests become one */
+    bool again;  /* asked for once more meanwhile: many requests become one */
+    bool reexec; /* the new edition is to be the new binary's */
     int64_t not_before_ms;
     int64_t deadline_ms; /* of the present state */
     pid_t child;
@@ -54,6 +58,18 @@ struct xf_reload {
     struct xf_config *config; /* parsed from it; NULL until the child said it is good */
     uint64_t question;        /* the number of the CHECK; 0: not asked yet */
     uint64_t edition;         /* the one on its way */
+};
+
+enum xf_reexec_outcome { XF_REEXEC_NONE, XF_REEXEC_RUNNING, XF_REEXEC_DONE, XF_REEXEC_REFUSED };
+
+struct xf_reexec {
+    char binary[PATH_MAX];
+    struct stat looked_at; /* the file that was checked */
+    bool asked;
+    uint64_t attempts; /* ever, over all images; what follows is about the last one */
+    enum xf_reexec_outcome outcome;
+    char why[XF_CHANNEL_TEXT_BYTES];
+    bool told; /* the agent knows the outcome */
 };
 
 struct xf_supervisor {
@@ -79,6 +95,7 @@ struct xf_supervisor {
     struct xf_child agent, shifter, logger;
     bool stopping_told; /* the agent knows that we stop */
     struct xf_reload reload;
+    struct xf_reexec reexec;
 
     int signal_fd;
     int wake_fd;     /* eventfd of the logger */
@@ -141,6 +158,35 @@ void xf_supervisor_verdict(struct xf_supervisor *supervisor,
                            const struct xf_channel_message *message);
 bool xf_supervisor_reaped_checker(struct xf_supervisor *supervisor, pid_t pid, int status);
 void xf_supervisor_release_reload(struct xf_supervisor *supervisor);
+
+/* After a take-over: begins the edition that the image before was asked for. */
+void xf_supervisor_open_adopted(struct xf_supervisor *supervisor);
+
+/* ---- supervisor_reexec.c ---- */
+
+void xf_supervisor_find_binary(struct xf_supervisor *supervisor);
+void xf_supervisor_ask_reexec(struct xf_supervisor *supervisor);
+/* Starts the binary on disk as the reload's checker; what it says goes to `report_fd`. */
+XF_NODISCARD int xf_supervisor_try_binary(struct xf_supervisor *supervisor, int report_fd,
+                                          struct xf_error *err);
+/* Whether its report says that it could take over. */
+bool xf_supervisor_binary_accepted(const struct xf_supervisor *supervisor);
+/* Returns only when it failed: everything is as before then. */
+XF_NODISCARD int xf_supervisor_become_binary(struct xf_supervisor *supervisor,
+                                             struct xf_error *err);
+void xf_supervisor_note_reexec(struct xf_supervisor *supervisor, enum xf_reexec_outcome outcome,
+                               const char *why);
+
+/* ---- supervisor_handover.c ---- */
+
+/* `*ret` is released by the caller, also when it fails. */
+XF_NODISCARD int xf_supervisor_describe(const struct xf_supervisor *supervisor,
+                                        struct xf_handed *ret, struct xf_error *err);
+XF_NODISCARD int xf_supervisor_write_handover(const struct xf_handed *handed, int *ret_fd,
+                                              struct xf_error *err);
+/* Takes over what the image before left in `fd`. */
+XF_NODISCARD int xf_supervisor_adopt(struct xf_supervisor *supervisor, int fd,
+                                     struct xf_error *err);
 
 /* ---- supervisor_stop.c ---- */
 

@@ -5,6 +5,7 @@
 
 #include "shifter/admin_access.h"
 #include "shifter/admin_answer.h"
+#include "shifter/admin_reexec.h"
 #include "shifter/admin_table.h"
 #include "shifter/admin_verbs.h"
 #include "shifter/agent_state.h"
@@ -159,6 +160,9 @@ static bool answer(struct xf_agent *agent, struct xf_admin_exchange *exchange,
         return true;
     case XF_ADMIN_SERVERS: /* of this host */
         xf_admin_answer_json(exchange, 200, xf_agent_view_servers(agent));
+        return true;
+    case XF_ADMIN_REEXEC: /* likewise */
+        xf_admin_reexec(agent, exchange, request);
         return true;
     case XF_ADMIN_ORDER: /* likewise */
         return xf_admin_server(agent, exchange, path->segment[2], path->segment[3],

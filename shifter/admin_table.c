@@ -49,6 +49,8 @@ const struct xf_admin_entry xf_admin_table[] = {
     ORDER("drain"),
     ORDER("ready"),
     ORDER("weight"),
+    {XF_METHOD_GET, "/v1/reexec", XF_ADMIN_REEXEC, XF_ADMIN_VIEWER, XF_ADMIN_CLOSED},
+    {XF_METHOD_POST, "/v1/reexec", XF_ADMIN_REEXEC, XF_ADMIN_ADMIN, XF_ADMIN_CLOSED},
     {.path = NULL},
 };
 
@@ -83,7 +85,8 @@ const struct xf_admin_entry *xf_admin_table_find(enum xf_http_method method,
         if (entry->method == wanted) {
             return entry;
         }
-        *ret_methods = entry->method == XF_METHOD_GET ? "GET, HEAD" : "POST";
+        const char *one = entry->method == XF_METHOD_GET ? "GET, HEAD" : "POST";
+        *ret_methods = *ret_methods != NULL ? "GET, HEAD, POST" : one;
     }
     return NULL;
 }

@@ -26,6 +26,7 @@ enum xf_admin_kind {
     XF_ADMIN_VERB, /* likewise */
     XF_ADMIN_SERVERS,
     XF_ADMIN_ORDER, /* segment 4 says which */
+    XF_ADMIN_REEXEC,
 };
 
 /* Requests that need less than their role. */

@@ -5,6 +5,7 @@ target_sources(xf_shifter PRIVATE
     admin_answer.c
     admin_connection.c
     admin_limit.c
+    admin_reexec.c
     admin_routes.c
     admin_table.c
     admin_verbs.c

@@ -8,6 +8,7 @@
 
 #include "config/base/log.h"
 #include "shifter/admin.h"
+#include "shifter/admin_reexec.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -62,6 +63,7 @@ static void take_reload(struct xf_agent *agent, const struct xf_channel_message 
     agent->reload_ok = message->a == 1;
     xf_agent_copy(agent->reload_error, sizeof(agent->reload_error),
                   agent->reload_ok ? "" : message->text);
+    xf_agent_heartbeat_send(agent, false); /* who reloads looks at the status next */
 }
 
 static void handle(struct xf_agent *agent, const struct xf_channel_message *message)
@@ -90,6 +92,9 @@ static void handle(struct xf_agent *agent, const struct xf_channel_message *mess
         return;
     case XF_CHANNEL_RELOADED:
         take_reload(agent, message);
+        break;
+    case XF_CHANNEL_REEXECED:
+        xf_admin_reexec_take(agent, message);
         break;
     case XF_CHANNEL_STOPPING:
         agent->stopping = true;

@@ -94,6 +94,11 @@ struct xf_agent {
     uint64_t offered_edition;
     bool reload_ok;
     char reload_error[XF_CHANNEL_TEXT_BYTES];
+    struct {
+        uint64_t attempts;
+        unsigned outcome; /* as XF_CHANNEL_REEXECED tells it */
+        char why[XF_CHANNEL_TEXT_BYTES];
+    } reexec;
     bool stopping;
 
     /* agent_routes */

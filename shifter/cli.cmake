@@ -6,6 +6,7 @@ target_sources(xf_shifter PRIVATE
     cmd_kong.c
     cmd_plan.c
     cmd_preflight.c
+    cmd_reexec.c
     cmd_replay.c
     cmd_server.c
     cmd_show.c

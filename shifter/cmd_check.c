@@ -45,7 +45,11 @@ int xf_cmd_check(int argc, char **argv)
         }
         path = optarg;
     }
-    return optind == argc ? check_file(path) : xf_command_usage(self);
+    if (optind != argc) {
+        return xf_command_usage(self);
+    }
+    int result = check_file(path);
+    return result != 0 ? result : xf_handover_check(path);
 }
 
 int xf_cmd_explain(int argc, char **argv)

@@ -16,4 +16,7 @@ int xf_cmd_serve(int argc, char **argv);
 int xf_cmd_proxy(int argc, char **argv);
 int xf_cmd_shifter(int argc, char **argv);
 
+/* cmd_reexec.c */
+int xf_cmd_reexec(int argc, char **argv);
+
 #endif

@@ -18,6 +18,7 @@ static int run_daemon(int argc, char **argv, struct xf_supervisor_options *what)
                                             {"allow-stale", no_argument, NULL, 's'},
                                             {0}};
     int option;
+    what->arguments = argv;
     what->config_path = XF_CONFIG_PATH_DEFAULT;
     while ((option = getopt_long(argc, argv, "c:", options, NULL)) != -1) {
         switch (option) {

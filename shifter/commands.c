@@ -31,7 +31,8 @@ static int run_help(int argc, char **argv);
 #define DAEMON_DETAILS                                                                             \
     "--config FILE (default " XF_CONFIG_PATH_DEFAULT ").  SIGHUP reads it anew, SIGTERM ends "     \
     "after\n"                                                                                      \
-    "what is in flight, a second one at once, SIGUSR1 opens the access log anew.\n"                \
+    "what is in flight, a second one at once, SIGUSR1 opens the access log anew, SIGUSR2\n"        \
+    "becomes the binary on disk (`reexec`).\n"                                                     \
     "--assume-live: without a store and a snapshot, serve the live cluster of the file.\n"         \
     "--allow-stale: serve a snapshot that is too old."
 
@@ -41,6 +42,13 @@ const struct xf_command xf_commands[] = {
     {"shifter", "[-c FILE]", "run the control plane alone", DAEMON_DETAILS, xf_cmd_shifter},
     {"proxy", "[-c FILE] [--assume-live] [--allow-stale]", "run this host's proxy of a fleet",
      "Workers, agent and logger, without the control plane.\n" DAEMON_DETAILS, xf_cmd_proxy},
+    {"reexec", "[--timeout DURATION]", "replace the running binary by the one on disk",
+     "Sockets, connections and counters stay, and so does the pid; the workers of the old binary\n"
+     "finish what they have (timeouts.shutdown), the new binary's take what comes.  SIGUSR2 asks "
+     "for\n"
+     "the same.  The new binary first checks the configuration and whether it can take over;\n"
+     "where it cannot, nothing changes: exit code 1.\n" REACH_DETAILS,
+     xf_cmd_reexec},
     {"check", "[-c FILE]", "read and check a configuration file",
      "Prints every problem as FILE:LINE:COLUMN: MESSAGE.  Exit code 2 when there is one.",
      xf_cmd_check},

@@ -2,8 +2,8 @@
 
 Every request that arrives whole is one line in its log: `ID METHOD PATH STATUS`, written before
 the answer.  Paths: /status/503, /bytes/1048576, /slow/250 (milliseconds), /echo (the body back),
-/headers (the request's head back), anything else `NAME\\n`.  POST /_mode/503 makes all later
-answers 503 (200 is normal), POST /_mode/hang makes it answer nothing any more, POST /_mode/reset
+/headers (the request's head back), /tunnel (101 to an Upgrade, then every byte back), anything else
+`NAME\\n`.  POST /_mode/503 makes all later answers 503 (200 is normal), POST /_mode/hang makes it answer nothing any more, POST /_mode/reset
 makes it reset each connection, POST /_mode/lag-20 lets each take its time: exponential, 99 of 100 within 20 ms.
 POST /_mode/silent makes it close each connection a moment after its answer, without having said
 so.  GET /_most tells how many requests it had at once at most.
@@ -65,6 +65,8 @@ class Server:
             return await self.send(writer, method, 200, b"ok\n", headers)
         if path == "/_most":
             return await self.send(writer, method, 200, f"{self.most}\n".encode(), headers)
+        if path == "/tunnel" and "upgrade" in headers:
+            return await self.tunnel(reader, writer, headers)
         self.now += 1
         self.most = max(self.most, self.now)
         try:
@@ -100,6 +102,14 @@ class Server:
         if silent:
             asyncio.get_running_loop().call_later(random.uniform(0, 0.3), writer.close)
         return await self.send(writer, method, status, payload, headers)
+
+    async def tunnel(self, reader, writer, headers):
+        writer.write(("HTTP/1.1 101 Switching\r\nConnection: Upgrade\r\n"
+                      f"Upgrade: {headers['upgrade']}\r\n\r\n").encode())
+        while data := await reader.read(65536):
+            writer.write(data)
+            await writer.drain()
+        return False
 
     async def send(self, writer, method, status, payload, headers):
         close = self.ending or headers.get("connection", "").lower() == "close"
