@@ -218,6 +218,8 @@ class Node:
                 self.end_headers()
                 self.wfile.write(raw)
 
+            do_POST = do_GET
+
             def log_message(self, *_):
                 pass
 

@@ -134,9 +134,11 @@ def test_each_fault_of_the_address_or_the_role_has_its_own_words(tmp_path, postg
         hurt_new(tmp_path, postgres, f"postgresql://closed@{base}/k31", "give the role LOGIN"),
         hurt_new(tmp_path, postgres, f"postgresql://crowded@{base}/k31", "no free connection"),
         hurt_new(tmp_path, postgres, "postgresql://kong@no-such-host.invalid/k31", "DNS"),
-        hurt_new(tmp_path, postgres, f"postgresql://kong@{base}/postgres", "never bootstrapped"),
     ]
     assert len(set(messages)) == len(messages)
+    names, checks = failed(preflight(
+        tmp_path, {"old": postgres.url("k30"), "new": f"postgresql://kong@{base}/postgres"}))
+    assert names == {"new.bootstrapped"} and "never bootstrapped" in checks["new.bootstrapped"]["message"]
 
 
 def test_a_password_in_a_malformed_url_is_not_quoted(tmp_path, postgres):
