@@ -14,7 +14,7 @@ install(TARGETS crossfade RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
 install(FILES ${units}/crossfade.service DESTINATION lib/systemd/system)
 install(FILES systemd/crossfade.sysusers DESTINATION lib/sysusers.d RENAME crossfade.conf)
 install(FILES systemd/crossfade.tmpfiles DESTINATION lib/tmpfiles.d RENAME crossfade.conf)
-install(FILES README.md LICENSE CHANGELOG.md SECURITY.md config/KEYS.md
+install(FILES README.md LICENSE CHANGELOG.md SECURITY.md config/KEYS.md shifter/JOURNAL.md shifter/journal_roles.sql
     DESTINATION ${CMAKE_INSTALL_DOCDIR} OPTIONAL)
 install(FILES config/samples/full.yaml config/samples/minimal.yaml
     DESTINATION ${CMAKE_INSTALL_DOCDIR}/samples)

@@ -2,6 +2,7 @@
 target_sources(xf_shifter PRIVATE
     cli.c
     client.c
+    cmd_db.c
     cmd_init.c
     cmd_kong.c
     cmd_plan.c

@@ -3,6 +3,7 @@
  */
 #include "shifter/command.h"
 
+#include "shifter/cmd_db.h"
 #include "shifter/cmd_host.h"
 #include "shifter/cmd_init.h"
 #include "shifter/cmd_kong.h"
@@ -154,6 +155,14 @@ const struct xf_command xf_commands[] = {
      "The daemon runs them; -c FILE: they run here, with that configuration.\n"
      "Exit code 0: no check failed with severity error; 1: one did.\n" REACH_DETAILS,
      xf_cmd_preflight},
+    {"db", "migrate|status [-c FILE] [--user ROLE] [--password-file FILE] [-o json]",
+     "the journal's schema in PostgreSQL: make it, or look",
+     "migrate brings it to what this crossfade knows, all at once or not at all, and never back;\n"
+     "one that is newer is refused (exit code 6).  --user: another role than journal.url's, which\n"
+     "needs no right to change a schema; its password from --password-file, PGPASSWORD or a "
+     "passfile.\n"
+     "status: exit code 1 while migrations are missing.",
+     xf_cmd_db},
     {"replay", "TRACE --schedule \"0:0;10000:0.01\" [KEY=VALUE ...] [-o json]",
      "judge a recorded run: what would the guard have said?",
      "TRACE is a CSV file (t_ms,cluster,result,latency_us) or crossfade's access log in JSON, "

@@ -290,7 +290,8 @@ void xf_change_finish(struct xf_change *change, struct xf_decision *ret)
 
 bool xf_control_counts(const struct xf_document *document, const struct xf_facts *facts)
 {
-    return facts->store_ok && facts->fleet.in_force && !xf_document_held(document);
+    return facts->store_ok && !facts->journal_waits && facts->fleet.in_force &&
+           !xf_document_held(document);
 }
 
 const struct xf_config_drain *xf_control_drain(const struct xf_document *document,

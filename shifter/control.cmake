@@ -35,6 +35,7 @@ target_sources(xf_shifter PRIVATE
     tenure_drift.c
     tenure_during.c
     tenure_gates.c
+    tenure_journal.c
     tenure_judge.c
     tenure_members.c
     tenure_recover.c

@@ -76,8 +76,11 @@ struct xf_facts {
     struct xf_judge_evidence evidence;
     enum { XF_GATE_PASSED, XF_GATE_UNKNOWN, XF_GATE_FAILED } gate; /* those of gates.during */
     char gate_sentence[XF_SENTENCE_BYTES];
-    uint64_t tau_us;   /* blue's p99 now; 0: too few responses */
-    unsigned accepted; /* the largest sequence of the signal that every receiver accepted */
+    const char *journal; /* why rises wait for the journal, in words: a hold; NULL: they do not */
+    bool journal_waits;  /* `required`, and rows are missing: nothing rises by itself */
+    const char *journal_away; /* `required`, and it takes no rows: no verb rises; NULL otherwise */
+    uint64_t tau_us;          /* blue's p99 now; 0: too few responses */
+    unsigned accepted;        /* the largest sequence of the signal that every receiver accepted */
     /* Drift, where the document has a baseline. */
     bool drift_unchecked; /* nothing fresh is known: no step may begin before it is */
     const char *drift;    /* what changed, in words; NULL: nothing is known to have */

@@ -66,7 +66,7 @@ static bool steers(struct xf_verb_call *call)
     return false;
 }
 
-/* Refuses (exit 3) where one of `holds` stands. */
+/* Refuses (exit 3) where one of `holds` stands, or a rise could not be written down. */
 static bool free_of(struct xf_verb_call *call, const enum xf_hold *holds, size_t count)
 {
     for (size_t i = 0; i < count; i++) {
@@ -79,6 +79,12 @@ static bool free_of(struct xf_verb_call *call, const enum xf_hold *holds, size_t
     }
     if (!call->facts->store_ok) {
         xf_decision_refuse(call->ret, 3, "held by store: it does not answer");
+        return false;
+    }
+    const struct xf_hold_entry *journal = &call->document->holds[XF_HOLD_JOURNAL];
+    if (call->facts->journal_away != NULL || journal->on) {
+        xf_decision_refuse(call->ret, 3, "held by journal: %.400s",
+                           journal->on ? journal->sentence : call->facts->journal_away);
         return false;
     }
     return true;

@@ -31,6 +31,8 @@ static bool may_finalize(struct xf_verb_call *call)
         xf_decision_refuse(call->ret, 6, "finalize: not in force everywhere%s%.200s%s%.200s",
                            fleet->lagging[0] != '\0' ? "; lagging: " : "", fleet->lagging,
                            fleet->silent > 0 ? "; silent: " : "", fleet->silent_names);
+    } else if (call->facts->journal_away != NULL) {
+        xf_decision_refuse(call->ret, 3, "held by journal: %.400s", call->facts->journal_away);
     } else {
         return true;
     }
@@ -131,7 +133,7 @@ bool xf_control_finalize_due(const struct xf_document *document, const struct xf
     if (document->state != XF_CUTOVER_SAFE || document->plan->finalize_when != XF_FINALIZE_AUTO ||
         document->signal.sequence == 2 ||
         (document->signal.sequence == 1 && document->signal.accepted_at_ms == 0) ||
-        !facts->store_ok || !facts->fleet.in_force) {
+        !facts->store_ok || facts->journal_waits || !facts->fleet.in_force) {
         return false;
     }
     for (unsigned i = 0; i < XF_HOLDS; i++) {

@@ -113,6 +113,13 @@ static void want_gate(const struct xf_document *document, const struct xf_progre
                     facts->gate_failed != NULL ? facts->gate_failed : facts->gate_sentence);
 }
 
+static void want_journal(const struct xf_facts *facts, struct wanted *ret)
+{
+    ret->on = facts->journal != NULL;
+    ret->lifted_by = "the journal having every change";
+    (void) snprintf(ret->sentence, sizeof(ret->sentence), "%s", ret->on ? facts->journal : "");
+}
+
 /* A sentence with moving numbers is renewed only when the hold comes. */
 static void apply(struct xf_change *change, enum xf_hold hold, const struct wanted *wanted,
                   char names[XF_SENTENCE_BYTES])
@@ -136,13 +143,14 @@ bool xf_control_sync_holds(const struct xf_document *document, const struct xf_p
 {
     static const enum xf_hold synced[] = {XF_HOLD_WINDOW,   XF_HOLD_LAG,    XF_HOLD_EVIDENCE,
                                           XF_HOLD_BOTH,     XF_HOLD_ROUTER, XF_HOLD_CONFIG,
-                                          XF_HOLD_APPROVAL, XF_HOLD_GATE};
+                                          XF_HOLD_APPROVAL, XF_HOLD_GATE,   XF_HOLD_JOURNAL};
     struct wanted wanted[XF_HOLDS];
     memset(wanted, 0, sizeof(wanted));
     bool climbs = document->state != XF_CUTOVER_SAFE;
     want_window(document, facts, &wanted[XF_HOLD_WINDOW]);
     want_lag(progress, facts, &wanted[XF_HOLD_LAG]);
     want_config(facts, &wanted[XF_HOLD_CONFIG]);
+    want_journal(facts, &wanted[XF_HOLD_JOURNAL]);
     if (climbs) {
         want_evidence(document, progress, facts, &wanted[XF_HOLD_EVIDENCE]);
         want_rule(document, facts, XF_JUDGE_BOTH, &wanted[XF_HOLD_BOTH]);

@@ -11,6 +11,7 @@
 #include "shifter/bus_message.h"
 #include "shifter/cutover.h"
 #include "shifter/gate_runner.h"
+#include "shifter/journal.h"
 #include "shifter/notify.h"
 #include "shifter/roster.h"
 #include "shifter/signal.h"
@@ -75,6 +76,7 @@ struct controller {
     struct event_base *loop;
     struct event *tick, *channel;
     struct xf_store *store;
+    struct xf_journal *journal; /* NULL: none is configured */
     struct xf_notify *notify;
     struct xf_bus_leader *bus;
     struct xf_roster *roster;
@@ -315,12 +317,51 @@ static void signal_attempted(void *context, const char *receiver, unsigned attem
            "service=%s sequence=%u receiver=\"%s\" attempt=%u accepted=%s text=%s",
            xf_tenure_service(delivery->tenure), delivery->sequence, receiver, attempt,
            accepted ? "yes" : "no", xf_log_quote(sentence, quoted));
+    const struct xf_document *document = xf_tenure_document(delivery->tenure);
+    if (delivery->controller->journal != NULL && document != NULL) {
+        xf_journal_receipt(delivery->controller->journal, xf_tenure_service(delivery->tenure),
+                           document->signal.key, delivery->sequence, receiver, attempt, accepted,
+                           sentence);
+    }
 }
 
 static void signal_delivered(void *context)
 {
     struct delivery *delivery = context;
     xf_tenure_delivered(delivery->tenure, delivery->sequence);
+}
+
+/* ---- the journal ---- */
+
+static bool journal_stands(void *context, const char *service, const json_t *signal)
+{
+    const struct xf_tenure *tenure = tenure_of(context, service);
+    const struct xf_document *document = tenure != NULL ? xf_tenure_document(tenure) : NULL;
+    const char *key = json_string_value(json_object_get(signal, "key"));
+    return document != NULL && xf_tenure_leads(tenure) && key != NULL &&
+           strcmp(key, document->signal.key) == 0 &&
+           json_integer_value(json_object_get(signal, "sequence")) == document->signal.sequence;
+}
+
+static void journal_note(void *context, bool ok, const char *why)
+{
+    char quoted[XF_LOG_QUOTE_BYTES];
+    (void) context;
+    xf_log(ok ? XF_LOG_NOTICE : XF_LOG_WARNING, ok ? "journal.up" : "journal.down", "text=%s",
+           xf_log_quote(ok ? "it takes rows" : why, quoted));
+}
+
+static int make_journal(struct controller *controller, struct xf_error *err)
+{
+    struct xf_journal_calls calls = {journal_stands, journal_note, controller};
+    if (controller->config->journal.url != NULL) {
+        controller->journal = xf_journal_create(controller->loop, controller->clock,
+                                                controller->config, controller->store, &calls);
+        if (controller->journal == NULL) {
+            return XF_FAIL(err, XF_E_NO_MEMORY, "shifter: no memory for the journal");
+        }
+    }
+    return 0;
 }
 
 /* ---- gates ---- */
@@ -734,6 +775,7 @@ static int make_tenures(struct controller *controller, struct xf_error *err)
                                             .store = controller->store,
                                             .clock = controller->clock,
                                             .roster = controller->roster,
+                                            .journal = controller->journal,
                                             .holder = controller->holder,
                                             .name = controller->config->proxy_name};
         struct xf_tenure *tenure = xf_tenure_create(&options, &calls);
@@ -772,7 +814,7 @@ static int begin(struct controller *controller, struct xf_error *err)
     if (xf_store_open(controller->config, controller->loop, controller->clock, &controller->store,
                       err) != 0 ||
         xf_bus_lead(controller->config, controller->loop, &bus_calls, &controller->bus, err) != 0 ||
-        make_tenures(controller, err) != 0) {
+        make_journal(controller, err) != 0 || make_tenures(controller, err) != 0) {
         return -1;
     }
     controller->tick = event_new(controller->loop, -1, EV_PERSIST, on_tick, controller);
@@ -803,9 +845,11 @@ static void release(struct controller *controller)
     while (controller->askings != NULL) {
         free_asking(controller->askings);
     }
+    xf_journal_stop(controller->journal);
     if (controller->store != NULL) {
         xf_store_close(controller->store);
     }
+    xf_journal_destroy(controller->journal);
     for (unsigned i = 0; i < controller->tenures_count; i++) {
         xf_tenure_destroy(controller->tenures[i]);
     }

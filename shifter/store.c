@@ -86,13 +86,54 @@ bool xf_store_prune_due(struct xf_store_prune *prune, const struct xf_clock *clo
     return true;
 }
 
+/* `log` is the service, or `…:SERVICE}:log`. */
+static bool is_log_of(const char *log, const char *service)
+{
+    const char *end = strstr(log, "}:log");
+    size_t length = strlen(service);
+    if (end == NULL) {
+        return strcmp(log, service) == 0;
+    }
+    return (size_t) (end - log) > length && memcmp(end - length, service, length) == 0 &&
+           end[-(ptrdiff_t) length - 1] == ':';
+}
+
+uint64_t xf_store_floor(const struct xf_store *store, const char *log)
+{
+    for (unsigned i = 0; i < store->copied_count; i++) {
+        if (is_log_of(log, store->copied[i].service)) {
+            return store->copied[i].generation;
+        }
+    }
+    return store->journalled ? 0 : INT64_MAX;
+}
+
+void xf_store_keep_from(struct xf_store *store, const char *service, uint64_t generation)
+{
+    unsigned i = 0;
+    while (i < store->copied_count && strcmp(store->copied[i].service, service) != 0) {
+        i++;
+    }
+    if (i == XF_SERVICES_MAX) {
+        return;
+    }
+    if (i == store->copied_count) {
+        store->copied_count++;
+        snprintf(store->copied[i].service, sizeof(store->copied[i].service), "%s", service);
+    }
+    store->copied[i].generation = generation;
+}
+
 int xf_store_open(const struct xf_config *config, struct event_base *loop,
                   const struct xf_clock *clock, struct xf_store **ret, struct xf_error *err)
 {
-    if (config->store.kind == XF_STORE_REDIS) {
-        return xf_store_redis_open(config, loop, clock, ret, err);
+    int result = config->store.kind == XF_STORE_REDIS
+                     ? xf_store_redis_open(config, loop, clock, ret, err)
+                     : xf_store_sqlite_open(config, loop, clock, ret, err);
+    if (result == 0) {
+        (*ret)->journalled = config->journal.url != NULL;
     }
-    return xf_store_sqlite_open(config, loop, clock, ret, err);
+    return result;
 }
 
 void xf_store_close(struct xf_store *store)

@@ -9,6 +9,12 @@ target_sources(xf_shifter PRIVATE
     bus_message_samples.c
     hook.c
     http_call.c
+    journal.c
+    journal_conninfo.c
+    journal_link.c
+    journal_migrations.c
+    journal_rows.c
+    journal_schema.c
     lease.c
     link.c
     lookup.c

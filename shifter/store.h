@@ -129,6 +129,12 @@ struct xf_store {
     unsigned probes;    /* how often what follows was found out */
     char denied[64];    /* a command that it does not permit; empty: none */
     char warnings[320]; /* what it cannot promise; empty: nothing */
+    bool journalled;     /* its logs are copied elsewhere: an entry stays until that is done */
+    struct {
+        char service[XF_NAME_BYTES];
+        uint64_t generation; /* older ones are copied */
+    } copied[XF_SERVICES_MAX];
+    unsigned copied_count;
 };
 
 #define XF_STORE_ENTRY_BYTES_MAX (64u * 1024u) /* one entry of the log */
@@ -141,6 +147,8 @@ struct xf_store {
 XF_NODISCARD int xf_store_open(const struct xf_config *config, struct event_base *loop,
                                const struct xf_clock *clock, struct xf_store **ret,
                                struct xf_error *err);
+/* Of a log that is copied: entries of `generation` and later must stay. */
+void xf_store_keep_from(struct xf_store *store, const char *service, uint64_t generation);
 /* Accepts NULL.  What is open is answered from inside this call, with LOST where its answer is not
  * known.  Not to be called from inside a callback of this store. */
 void xf_store_close(struct xf_store *store);

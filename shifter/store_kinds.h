@@ -30,4 +30,8 @@ struct xf_store_prune {
 bool xf_store_prune_due(struct xf_store_prune *prune, const struct xf_clock *clock, const char *log,
                         int64_t *ret_old_ms);
 
+/* Entries of this generation and later stay, whatever their age; `log`: the service, or the key of
+ * its log. */
+uint64_t xf_store_floor(const struct xf_store *store, const char *log);
+
 #endif

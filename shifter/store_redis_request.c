@@ -166,8 +166,9 @@ static void prune_log(struct xf_redis_request *request)
     int64_t old_ms;
     if (xf_store_prune_due(&store->prune, store->clock, request->arguments[LOG_ARGUMENT],
                            &old_ms)) {
+        uint64_t floor = xf_store_floor(&store->base, request->arguments[LOG_ARGUMENT]);
         xf_store_redis_prune(store->resp, request->arguments[LOG_ARGUMENT], old_ms,
-                             request->generation, document);
+                             floor < request->generation ? floor : request->generation, document);
     }
 }
 

@@ -162,14 +162,16 @@ static void prune(struct xf_sqlite_store *store, const char *service)
     }
     (void) xf_sqlite_run(
         store,
-        xf_sqlite_query(store,
-                        "DELETE FROM log WHERE service = ?1 AND at_ms < ?2 AND generation <"
-                        " (SELECT generation FROM state WHERE service = ?1) AND generation <"
-                        " coalesce((SELECT min(l.generation) FROM log l, state s"
-                        "  WHERE l.service = ?1 AND s.service = ?1 AND json_valid(l.entry)"
-                        "  AND json_valid(s.document) AND json_extract(l.entry, '$.cutover') ="
-                        "  json_extract(s.document, '$.cutover')), 9223372036854775807)",
-                        "si", service, (sqlite3_int64) old));
+        xf_sqlite_query(
+            store,
+            "DELETE FROM log WHERE service = ?1 AND at_ms < ?2 AND generation < ?3 AND generation <"
+            " (SELECT generation FROM state WHERE service = ?1) AND generation <"
+            " coalesce((SELECT min(l.generation) FROM log l, state s"
+            "  WHERE l.service = ?1 AND s.service = ?1 AND json_valid(l.entry)"
+            "  AND json_valid(s.document) AND json_extract(l.entry, '$.cutover') ="
+            "  json_extract(s.document, '$.cutover')), 9223372036854775807)",
+            "sii", service, (sqlite3_int64) old,
+            (sqlite3_int64) xf_store_floor(&store->base, service)));
 }
 
 void xf_sqlite_write(struct xf_store *base, const struct xf_store_write *write,

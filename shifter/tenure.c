@@ -3,6 +3,7 @@
  */
 #include "shifter/tenure.h"
 
+#include "shifter/journal.h"
 #include "shifter/tenure_parts.h"
 
 #include <stdio.h>
@@ -143,6 +144,9 @@ static void on_lost(void *context, const char *why)
     XF_ASSERT(tenure->magic == XF_TENURE_MAGIC);
     xf_tenure_note(tenure, "leader.lost", why);
     tenure->phase = XF_TENURE_ASIDE;
+    if (tenure->options.journal != NULL) {
+        xf_journal_leave(tenure->options.journal, tenure->service->name);
+    }
     xf_tenure_write_drop(tenure, 7, "unknown: this host leads no more, the change may yet stand");
     xf_tenure_commands_drop(tenure, 7, "this host leads no more");
 }
@@ -296,6 +300,11 @@ static void got_judge(void *context, enum xf_store_result result, const char *te
 static void lead(struct xf_tenure *tenure)
 {
     tenure->phase = XF_TENURE_LEADING;
+    tenure->journal_behind_ms = 0;
+    if (tenure->options.journal != NULL) {
+        xf_journal_lead(tenure->options.journal, tenure->service->name, tenure->holder,
+                        xf_lease_epoch(tenure->lease));
+    }
     xf_grid_init(&tenure->grid);
     xf_tenure_judge_follow(tenure);
     tenure->accepted =

@@ -27,6 +27,7 @@
 #include <jansson.h>
 #include <stdbool.h>
 
+struct xf_journal;
 struct xf_tenure;
 
 enum xf_tenure_look { XF_LOOK_DRIFT, XF_LOOK_ASKED, XF_LOOKS };
@@ -70,9 +71,10 @@ struct xf_tenure_options {
     struct xf_store *store;
     const struct xf_clock *clock;
     struct xf_roster *roster;
-    const char *holder; /* uuid of this run of the process */
-    const char *name;   /* of this host, for people */
-    uint64_t seed;      /* of the random numbers: sticky seeds and write ids; 0: from the kernel */
+    struct xf_journal *journal; /* NULL: none */
+    const char *holder;         /* uuid of this run of the process */
+    const char *name;           /* of this host, for people */
+    uint64_t seed; /* of the random numbers: sticky seeds and write ids; 0: from the kernel */
 };
 
 /* Config, store, clock and roster outlive the tenure.  NULL: out of memory. */

@@ -172,6 +172,9 @@ struct xf_tenure {
     struct xf_tenure_blame *blames; /* owned; the newest of each proxy */
     unsigned blames_count;
 
+    int64_t journal_behind_ms; /* since when rows are missing; 0: none is */
+    char journal_why[XF_SENTENCE_BYTES];
+
     unsigned accepted;   /* largest sequence that every receiver took */
     unsigned delivering; /* the sequence whose delivery runs; 0: none */
     bool checking;       /* the store was asked whether the record stands */
@@ -256,6 +259,11 @@ void xf_tenure_action_facts(const struct xf_tenure *tenure, struct xf_facts *ret
 
 /* tenure_view.c: `status`, `why`, `history`, `signal`; false: it is none of these. */
 bool xf_tenure_question(struct xf_tenure *tenure, const struct xf_message_command *command);
+
+/* tenure_journal.c: what only the journal needs of an entry; what the journal keeps waiting. */
+void xf_tenure_journal_explain(struct xf_tenure *tenure, const struct xf_document *after,
+                               const struct xf_version *next, json_t *entry);
+void xf_tenure_journal_facts(struct xf_tenure *tenure, struct xf_facts *ret);
 
 /* tenure_judge.c */
 void xf_tenure_judge_tick(struct xf_tenure *tenure);

@@ -2,6 +2,7 @@
  * tenure_view.c -- what is known, for those who decide (facts) and those who ask (status, why,
  * history, signal).
  */
+#include "shifter/journal.h"
 #include "shifter/tenure_parts.h"
 #include "shifter/why.h"
 
@@ -75,6 +76,7 @@ void xf_tenure_facts(struct xf_tenure *tenure, const struct xf_plan *start, stru
     xf_tenure_drift_facts(tenure, ret);
     xf_tenure_gates_facts(tenure, ret);
     xf_tenure_during_facts(tenure, ret);
+    xf_tenure_journal_facts(tenure, ret);
 }
 
 /* ---- the view ---- */
@@ -277,6 +279,12 @@ static void fill(struct xf_tenure *tenure, struct view *view)
     view->status.leader.id = tenure->holder;
     view->status.leader.epoch = xf_lease_epoch(tenure->lease);
     view->status.journal.configured = tenure->options.config->journal.url != NULL;
+    if (tenure->options.journal != NULL) {
+        struct xf_journal_view journal;
+        xf_journal_look(tenure->options.journal, tenure->service->name, &journal);
+        view->status.journal.ok = journal.ok;
+        view->status.journal.backlog = journal.backlog;
+    }
     view->status.fenced = count_fenced(tenure);
     view->status.config.digest = tenure->options.config->digest;
     view->status.config.reload_ok = true;
@@ -323,6 +331,8 @@ struct history_question {
     struct xf_tenure *tenure;
     char request[XF_REQUEST_ID_BYTES];
     int64_t since_ms;
+    size_t count;
+    bool of_journal; /* asked, and not the store */
 };
 
 static json_t *history_entry(const struct xf_store_entry *from)
@@ -342,6 +352,13 @@ static void got_history(void *context, enum xf_store_result result,
                         const struct xf_store_entry *entries, size_t count, const char *message)
 {
     struct history_question *question = context;
+    struct xf_store *store = question->tenure->options.store;
+    if (question->of_journal && result != XF_STORE_OK) { /* the store has what it has not */
+        question->of_journal = false;
+        store->calls->read_log_tail(store, question->tenure->service->name, question->count,
+                                    got_history, question);
+        return;
+    }
     json_t *array = json_array();
     for (size_t i = 0; result == XF_STORE_OK && i < count; i++) {
         json_t *entry = history_entry(&entries[i]);
@@ -354,7 +371,9 @@ static void got_history(void *context, enum xf_store_result result,
         json_decref(entry);
     }
     if (result == XF_STORE_OK || result == XF_STORE_ABSENT) {
-        give(question->tenure, question->request, 0, "", json_pack("{s:o}", "entries", array));
+        give(question->tenure, question->request, 0, "",
+             json_pack("{s:o, s:s}", "entries", array, "source",
+                       question->of_journal ? "journal" : "store"));
     } else {
         json_decref(array);
         give(question->tenure, question->request, 7,
@@ -379,8 +398,15 @@ static void ask_history(struct xf_tenure *tenure, const struct xf_message_comman
     question->tenure = tenure;
     memcpy(question->request, command->request, sizeof(question->request));
     question->since_ms = json_integer_value(json_object_get(command->arguments, "since_ms"));
-    store->calls->read_log_tail(store, tenure->service->name, (size_t) wanted, got_history,
-                                question);
+    question->count = (size_t) wanted;
+    question->of_journal = true;
+    if (tenure->options.journal == NULL ||
+        !xf_journal_history(tenure->options.journal, tenure->service->name, question->since_ms,
+                            question->count, got_history, question)) {
+        question->of_journal = false;
+        store->calls->read_log_tail(store, tenure->service->name, question->count, got_history,
+                                    question);
+    }
 }
 
 static void ask_signal(struct xf_tenure *tenure, const struct xf_message_command *command)

@@ -1,6 +1,7 @@
 /*
  * tenure_write.c -- one change on its way to the store, until it is known to stand or not to.
  */
+#include "shifter/journal.h"
 #include "shifter/tenure_parts.h"
 
 #include <stdio.h>
@@ -94,6 +95,8 @@ void xf_tenure_write(struct xf_tenure *tenure, struct xf_decision *decision,
     write->final = (state == XF_CUTOVER_SAFE || state == XF_CUTOVER_FINALIZING) &&
                    state != tenure->document->state;
     write->document = xf_document_write(write->decision.document);
+    xf_tenure_journal_explain(tenure, write->decision.document, &write->next,
+                              write->decision.entry);
     write->entry = json_dumps(write->decision.entry, JSON_COMPACT);
     xf_tenure_uuid(tenure, write->write_id);
     if (command != NULL) {
@@ -123,6 +126,9 @@ static void adopt(struct xf_tenure *tenure)
     tenure->doubted = false;
     tenure->unreadable = false;
     tenure->refused = false;
+    if (tenure->options.journal != NULL) {
+        xf_journal_changed(tenure->options.journal, tenure->service->name);
+    }
     json_t *entry = write->decision.entry;
     bool run_action = write->decision.run_action;
     write->decision = (struct xf_decision){.exit_code = write->decision.exit_code};
