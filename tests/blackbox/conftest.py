@@ -49,6 +49,7 @@ def started(request):
         if isinstance(thing, Crossfade) and log:
             if getattr(request.node, "failed", True):
                 print(f"---- log of crossfade in {thing.folder} ----\n{log[-20000:]}")
+            assert thing.checked() == "", thing.checked()[:4000]
             found = SANITIZER.search(log)
             assert found is None, log[max(0, found.start() - 500):found.start() + 4000]
 

@@ -38,6 +38,7 @@ class Stand:
     def end(self):
         self.proxy.end()
         self.recorder.end()
+        assert self.proxy.checked() == "", self.proxy.checked()[:4000]
 
     def talk(self, steps, finals, methods=("GET",), pause=PAUSE):
         """Sends the steps and reads until so many final answers or the end: (messages, ended)."""

@@ -20,8 +20,13 @@ def binary():
 
 
 def sanitized():
-    """Whether the program under test is slowed down by sanitizers."""
-    return "/dev/" in str(binary())
+    """Whether the program under test is slowed down by sanitizers, or by Valgrind."""
+    return "/dev/" in str(binary()) or valgrind()
+
+
+def valgrind():
+    """Whether daemons are to run under Valgrind's memcheck, which makes them some 30 times slower."""
+    return bool(os.environ.get("CROSSFADE_VALGRIND"))
 
 
 class Done:
@@ -79,11 +84,23 @@ class Crossfade:
     def start(self, ready=True, timeout=30):
         seen = len(self.log)
         self.process = processes.Started(
-            [binary(), "serve", "-c", self.config_path, *self.arguments],
+            [*self.checker(), binary(), "serve", "-c", self.config_path, *self.arguments],
             self.folder / "crossfade.log", env=self.environment)
         if ready:
-            self.wait_ready(timeout, seen)
+            self.wait_ready(timeout * 5 if valgrind() else timeout, seen)
         return self
+
+    def checker(self):
+        """What the program runs in; each of its processes reports to a file of its own."""
+        if not valgrind():
+            return []
+        return ["valgrind", "-q", "--trace-children=yes", "--vgdb=no", "--leak-check=no",
+                f"--log-file={self.folder}/valgrind.%p"]
+
+    def checked(self):
+        """What Valgrind complained about, in all processes."""
+        return "".join(file.read_text(errors="replace")
+                       for file in sorted(self.folder.glob("valgrind.*")))
 
     def wait_ready(self, timeout=30, seen=0):
         """Until every worker accepts and a request is answered; `seen`: where the log began."""

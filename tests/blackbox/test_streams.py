@@ -1,0 +1,134 @@
+"""test_streams.py -- what must pass through without delay: events, early bodies, pipelines."""
+
+import socket
+import threading
+import time
+
+import pytest
+
+from harness.raw import Raw
+
+EVENTS = 20
+PROMPT = 0.25  # seconds; a proxy that waits for a full buffer, or for more, never gets there
+
+
+class Server:
+    """Hands its one connection's socket to `serve`, and answers everything else with 200."""
+
+    def __init__(self, serve):
+        self.serve = serve
+        self.listening = socket.create_server(("127.0.0.1", 0))
+        self.address = "127.0.0.1:%d" % self.listening.getsockname()[1]
+        threading.Thread(target=self.run, daemon=True).start()
+
+    def run(self):
+        while True:
+            try:
+                connection = self.listening.accept()[0]
+            except OSError:
+                return
+            threading.Thread(target=self.one, args=(connection,), daemon=True).start()
+
+    def one(self, connection):
+        with connection:
+            data = b""
+            try:
+                while piece := connection.recv(65536):
+                    data += piece
+                    while b"\r\n\r\n" in data:
+                        head, _, data = data.partition(b"\r\n\r\n")
+                        if head.startswith(b"GET / "):
+                            connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+                        else:
+                            data = self.serve(connection, head, data)
+            except OSError:
+                pass
+
+    def end(self):
+        self.listening.close()
+
+
+@pytest.fixture
+def server(started):
+    def make(serve):
+        thing = Server(serve)
+        started.append(thing)
+        return thing
+    return make
+
+
+def read_until(client, end):
+    data = b""
+    while end not in data:
+        piece = client.recv(65536)
+        assert piece, f"closed behind {data!r}"
+        data += piece
+    return data
+
+
+@pytest.mark.parametrize("framing", ["chunked", "until the close"])
+def test_each_event_arrives_when_it_is_sent(crossfade, server, framing):
+    sent = []
+
+    def serve(connection, _head, data):
+        chunked = framing == "chunked"
+        connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n"
+                           + (b"Transfer-Encoding: chunked\r\n\r\n" if chunked
+                              else b"Connection: close\r\n\r\n"))
+        for number in range(EVENTS):
+            event = b"data: %d.\n\n" % number
+            sent.append(time.monotonic())
+            connection.sendall(b"%x\r\n%s\r\n" % (len(event), event) if chunked else event)
+            time.sleep(0.05)
+        connection.sendall(b"0\r\n\r\n" if chunked else b"")
+        if not chunked:
+            connection.shutdown(socket.SHUT_RDWR)
+        return data
+
+    proxy = crossfade({"web-v1": [server(serve).address]})
+    with socket.create_connection(("127.0.0.1", proxy.port), timeout=10) as client:
+        client.sendall(b"GET /events HTTP/1.1\r\nHost: a\r\n\r\n")
+        delays, data = [], b""
+        for number in range(EVENTS):
+            while b"data: %d.\n\n" % number not in data:
+                piece = client.recv(65536)
+                assert piece, f"closed behind {data!r}"
+                data += piece
+            delays.append(time.monotonic() - sent[number])
+    assert sorted(delays)[EVENTS // 2] < PROMPT / 5 and max(delays) < PROMPT, delays
+
+
+def test_a_client_that_waits_for_100_is_not_kept_waiting(crossfade, server):
+    bodies = []
+
+    def serve(connection, _head, data):
+        while len(data) < 5:
+            data += connection.recv(100)
+        bodies.append(data[:5])
+        connection.sendall(b"HTTP/1.1 201 Created\r\nContent-Length: 0\r\n\r\n")
+        return data[5:]
+
+    proxy = crossfade({"web-v1": [server(serve).address]})
+    with socket.create_connection(("127.0.0.1", proxy.port), timeout=10) as client:
+        for _ in range(2):
+            began = time.monotonic()
+            client.sendall(b"POST /up HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n"
+                           b"Expect: 100-continue\r\n\r\n")
+            assert read_until(client, b"\r\n\r\n") == b"HTTP/1.1 100 Continue\r\n\r\n"
+            assert time.monotonic() - began < PROMPT
+            client.sendall(b"hello")
+            assert read_until(client, b"\r\n\r\n").startswith(b"HTTP/1.1 201")
+    assert bodies == [b"hello"] * 2
+
+
+def test_a_hundred_pipelined_requests_are_answered_in_order(crossfade, server):
+    def serve(connection, head, data):
+        path = head.split(b" ")[1]
+        connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (len(path), path))
+        return data
+
+    proxy = crossfade({"web-v1": [server(serve).address]})
+    with Raw(proxy.port) as client:
+        client.send("".join(f"GET /{i} HTTP/1.1\r\nHost: a\r\n\r\n" for i in range(100)))
+        for i in range(100):
+            assert client.read().body == b"/%d" % i
