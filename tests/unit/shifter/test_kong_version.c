@@ -78,6 +78,35 @@ static void paths_are_those_of_the_upgrade_page(void **state)
     }
 }
 
+static void notes_name_the_traps_of_a_path(void **state)
+{
+    (void) state;
+    static const struct {
+        const char *from, *to;
+        enum xf_kong_topology topology;
+        const char *part; /* of one of its notes */
+    } rows[] = {
+        {"2.5", "3.1", XF_KONG_TRADITIONAL, "blue-green only"},
+        {"2.8.2", "3.0", XF_KONG_TRADITIONAL, "rewrites routes.paths"},
+        {"2.8.2", "3.1", XF_KONG_HYBRID, "2.8 data planes cannot follow"},
+        {"3.0", "3.1", XF_KONG_HYBRID, "never syncs again"},
+        {"3.1.0", "3.1.1", XF_KONG_HYBRID, "serve only the new protocol"},
+        {"3.1.1.2", "3.2", XF_KONG_HYBRID, "another protocol than 3.2"},
+        {"3.1", "3.0", XF_KONG_DBLESS, "cannot be downgraded"},
+    };
+    for (size_t i = 0; i < XF_COUNT(rows); i++) {
+        struct xf_kong_version from = version(rows[i].from);
+        struct xf_kong_version to = version(rows[i].to);
+        struct xf_kong_path path;
+        bool found = false;
+        xf_kong_path_find(&from, &to, rows[i].topology, &path);
+        for (unsigned j = 0; j < path.notes_count; j++) {
+            found = found || strstr(path.notes[j], rows[i].part) != NULL;
+        }
+        assert_true(found);
+    }
+}
+
 static void each_version_knows_its_core_migrations(void **state)
 {
     (void) state;
@@ -92,6 +121,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(versions_of_both_editions_are_read),
         cmocka_unit_test(paths_are_those_of_the_upgrade_page),
+        cmocka_unit_test(notes_name_the_traps_of_a_path),
         cmocka_unit_test(each_version_knows_its_core_migrations),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
