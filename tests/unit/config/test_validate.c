@@ -278,8 +278,8 @@ static void what_is_not_built_yet_is_refused_and_not_ignored(void **state)
 {
     (void) state;
     static const struct row rows[] = {
-        {VALID_FILE "store: \"redis+sentinel://h1,h2/m\"\n",
-         "4:8: store: redis+sentinel:// is not yet supported"},
+        {VALID_FILE "admin: {tls: {certificate: /dev/null, key: /dev/null}}\n",
+         "4:9: admin.tls is not yet supported"},
     };
     check_rows(rows, XF_COUNT(rows));
 }
