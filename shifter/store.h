@@ -129,7 +129,7 @@ struct xf_store {
     unsigned probes;    /* how often what follows was found out */
     char denied[64];    /* a command that it does not permit; empty: none */
     char warnings[320]; /* what it cannot promise; empty: nothing */
-    bool journalled;     /* its logs are copied elsewhere: an entry stays until that is done */
+    bool journalled;    /* its logs are copied elsewhere: an entry stays until that is done */
     struct {
         char service[XF_NAME_BYTES];
         uint64_t generation; /* older ones are copied */
