@@ -6,12 +6,14 @@ endif()
 include(GNUInstallDirs)
 
 set(units ${CMAKE_CURRENT_BINARY_DIR}/systemd)
-configure_file(systemd/crossfade.service.in ${units}/crossfade.service @ONLY)
+foreach(unit crossfade crossfade-proxy crossfade-shifter crossfade-hook@)
+    configure_file(systemd/${unit}.service.in ${units}/${unit}.service @ONLY)
+    install(FILES ${units}/${unit}.service DESTINATION lib/systemd/system)
+endforeach()
 configure_file(systemd/postinst.in ${units}/postinst @ONLY
     FILE_PERMISSIONS OWNER_READ OWNER_WRITE OWNER_EXECUTE GROUP_READ GROUP_EXECUTE WORLD_READ WORLD_EXECUTE)
 
 install(TARGETS crossfade RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
-install(FILES ${units}/crossfade.service DESTINATION lib/systemd/system)
 install(FILES systemd/crossfade.sysusers DESTINATION lib/sysusers.d RENAME crossfade.conf)
 install(FILES systemd/crossfade.tmpfiles DESTINATION lib/tmpfiles.d RENAME crossfade.conf)
 install(FILES README.md LICENSE CHANGELOG.md SECURITY.md config/KEYS.md shifter/JOURNAL.md shifter/journal_roles.sql

@@ -58,6 +58,9 @@ enum xf_channel_kind {
      */
     XF_CHANNEL_REEXECED, /* a: how many re-executions were tried, b: what became of the last: 0
                             none was tried, 1 under way, 2 done, 3 refused; text: why */
+    XF_CHANNEL_PING,     /* does your loop turn? */
+    /* agent -> supervisor */
+    XF_CHANNEL_PONG, /* it does */
     XF_CHANNEL_KINDS
     /* shifter -> supervisor -> agent: none; they have a socket of their own (shifter/bus.h) */
 };

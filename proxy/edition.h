@@ -61,6 +61,8 @@ struct xf_worker_slot {
     int64_t start_at_ms; /* when to fork the next one */
     uint64_t cycle_seen; /* its counter, to notice that it is stuck in mid-turn */
     int64_t cycle_since_ms;
+    uint64_t turned_cycle; /* the same for systemd's watchdog: when the loop was seen to turn */
+    int64_t turned_ms;
     struct xf_log_ring *ring; /* NULL: access log off */
 };
 

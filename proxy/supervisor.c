@@ -230,15 +230,6 @@ static void hear_all(struct xf_supervisor *supervisor)
     }
 }
 
-static void feed_watchdog(struct xf_supervisor *supervisor)
-{
-    int64_t now_ms = xf_supervisor_now(supervisor);
-    if (supervisor->notify.watchdog_ms > 0 && now_ms >= supervisor->watchdog_at_ms) {
-        xf_notify_send(&supervisor->notify, "WATCHDOG=1");
-        supervisor->watchdog_at_ms = now_ms + supervisor->notify.watchdog_ms;
-    }
-}
-
 static void run(struct xf_supervisor *supervisor, struct pollfd *polled)
 {
     while (supervisor->phase != XF_PHASE_GONE) {
@@ -248,7 +239,7 @@ static void run(struct xf_supervisor *supervisor, struct pollfd *polled)
         xf_supervisor_turn_tickets(supervisor);
         xf_supervisor_turn_reload(supervisor);
         xf_supervisor_turn_stop(supervisor);
-        feed_watchdog(supervisor);
+        xf_supervisor_turn_watchdog(supervisor);
         if (supervisor->phase == XF_PHASE_GONE) {
             break;
         }

@@ -92,6 +92,7 @@ static void forget_told(struct xf_supervisor *supervisor, const struct xf_child 
         supervisor->stopping_told = false;
         supervisor->reload.question = 0;
         supervisor->reexec.told = false;
+        supervisor->watchdog.asked_ms = 0;
     }
 }
 
@@ -289,6 +290,9 @@ static void hear_message(struct xf_supervisor *supervisor, const struct xf_chann
         break;
     case XF_CHANNEL_RELOAD:
         xf_supervisor_ask_reload(supervisor);
+        break;
+    case XF_CHANNEL_PONG:
+        xf_supervisor_hear_pong(supervisor);
         break;
     case XF_CHANNEL_REEXEC:
         xf_supervisor_ask_reexec(supervisor);

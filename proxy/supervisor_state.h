@@ -72,6 +72,13 @@ struct xf_reexec {
     bool told; /* the agent knows the outcome */
 };
 
+struct xf_watchdog {
+    int64_t next_ms;  /* when it is to be fed */
+    int64_t asked_ms; /* since when the agent owes an answer; 0: it does not */
+    bool sent;        /* the question is in its channel */
+    bool starving;    /* the log says so */
+};
+
 struct xf_supervisor {
     const struct xf_supervisor_options *options;
     const struct xf_clock *clock;
@@ -85,7 +92,7 @@ struct xf_supervisor {
     struct xf_admin_sockets admin;
     bool admin_told;
     struct xf_notify notify;
-    int64_t watchdog_at_ms;
+    struct xf_watchdog watchdog;
 
     struct xf_edition *editions[XF_INFORCE_EDITIONS_MAX]; /* the newest is the last */
     unsigned editions_count;
@@ -176,6 +183,11 @@ XF_NODISCARD int xf_supervisor_become_binary(struct xf_supervisor *supervisor,
                                              struct xf_error *err);
 void xf_supervisor_note_reexec(struct xf_supervisor *supervisor, enum xf_reexec_outcome outcome,
                                const char *why);
+
+/* ---- supervisor_watchdog.c ---- */
+
+void xf_supervisor_turn_watchdog(struct xf_supervisor *supervisor);
+void xf_supervisor_hear_pong(struct xf_supervisor *supervisor);
 
 /* ---- supervisor_handover.c ---- */
 

@@ -66,6 +66,14 @@ static void take_reload(struct xf_agent *agent, const struct xf_channel_message 
     xf_agent_heartbeat_send(agent, false); /* who reloads looks at the status next */
 }
 
+static void answer_ping(const struct xf_agent *agent)
+{
+    const struct xf_channel_message pong = {.kind = XF_CHANNEL_PONG};
+    if (!xf_channel_send(agent->start->channel_fd, &pong)) {
+        xf_log(XF_LOG_WARNING, "agent.channel", "problem=\"the supervisor does not listen\"");
+    }
+}
+
 static void handle(struct xf_agent *agent, const struct xf_channel_message *message)
 {
     switch (message->kind) {
@@ -92,6 +100,9 @@ static void handle(struct xf_agent *agent, const struct xf_channel_message *mess
         return;
     case XF_CHANNEL_RELOADED:
         take_reload(agent, message);
+        break;
+    case XF_CHANNEL_PING:
+        answer_ping(agent);
         break;
     case XF_CHANNEL_REEXECED:
         xf_admin_reexec_take(agent, message);
