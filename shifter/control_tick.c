@@ -73,7 +73,15 @@ static bool act_on(struct tick *tick, enum xf_judge_rule rule, enum xf_guard_the
     return finish(tick);
 }
 
-/* A verdict acts in shifting, soaking and draining alike; once, for its hold stands then. */
+/* Its hold says that a verdict was acted on.  But a weight forced by hand beside that hold began
+ * a new attempt, whose verdict takes it away as the first one did. */
+static bool acted_on(const struct xf_document *document, enum xf_hold hold, enum xf_guard_then then)
+{
+    return document->holds[hold].on && then < XF_THEN_RETREAT;
+}
+
+/* A verdict acts in shifting, soaking and draining alike; once, for its hold, or weight 0, stands
+ * then. */
 static bool judge(struct tick *tick)
 {
     const struct xf_document *document = tick->document;
@@ -81,14 +89,14 @@ static bool judge(struct tick *tick)
     if (!xf_control_judged(document, tick->facts) || document->weight == 0) {
         return false;
     }
-    bool held = document->holds[XF_HOLD_ERRORS].on;
+    bool held = acted_on(document, XF_HOLD_ERRORS, guard->errors_then);
     for (enum xf_judge_rule rule = XF_JUDGE_ERRORS; rule <= XF_JUDGE_BUDGET && !held; rule++) {
         if ((tick->facts->standing >> rule & 1) != 0) {
             return act_on(tick, rule, guard->errors_then, XF_HOLD_ERRORS);
         }
     }
     if ((tick->facts->standing >> XF_JUDGE_LATENCY & 1) != 0 &&
-        !document->holds[XF_HOLD_LATENCY].on) {
+        !acted_on(document, XF_HOLD_LATENCY, guard->latency_then)) {
         return act_on(tick, XF_JUDGE_LATENCY, guard->latency_then, XF_HOLD_LATENCY);
     }
     return false;

@@ -130,7 +130,8 @@ static void feed(struct xf_lone_judge *lone, const struct xf_lone_facts *facts)
 }
 
 /* The gravest rule that stands and asks for a retreat.  One whose hold stands in the document was
- * acted on by the leader, as the plan wanted. */
+ * acted on by the leader, as the plan wanted; but where it wanted a retreat, weight was given back
+ * by hand, and this is the verdict of a new attempt. */
 static enum xf_judge_rule to_act_on(const struct xf_lone_judge *lone,
                                     const struct xf_document *document)
 {
@@ -138,8 +139,11 @@ static enum xf_judge_rule to_act_on(const struct xf_lone_judge *lone,
     unsigned standing = xf_judge_standing(&lone->judge);
     for (size_t i = 0; i < XF_COUNT(rules); i++) {
         bool latency = rules[i] == XF_JUDGE_LATENCY;
-        bool asks = !latency || document->plan->guard.latency_then >= XF_THEN_RETREAT;
-        bool held = document->holds[latency ? XF_HOLD_LATENCY : XF_HOLD_ERRORS].on;
+        const struct xf_plan_guard *guard = &document->plan->guard;
+        enum xf_guard_then then = latency ? guard->latency_then : guard->errors_then;
+        bool asks = !latency || then >= XF_THEN_RETREAT;
+        bool held = document->holds[latency ? XF_HOLD_LATENCY : XF_HOLD_ERRORS].on &&
+                    then < XF_THEN_RETREAT;
         if ((standing >> rules[i] & 1) != 0 && asks && !held) {
             return rules[i];
         }

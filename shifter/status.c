@@ -72,18 +72,27 @@ static json_t *build_last(const struct xf_document *document)
                      time_or_null(any ? document->last.at_ms : 0));
 }
 
-static json_t *build_holds(const struct xf_document *document)
+const char *xf_status_hold_sentence(const struct xf_status_view *view, enum xf_hold hold)
 {
+    const char *evidence = view->evidence.sentence;
+    bool moves = hold == XF_HOLD_EVIDENCE && view->evidence.known && !view->evidence.enough &&
+                 evidence != NULL && evidence[0] != '\0';
+    return moves ? evidence : view->document->holds[hold].sentence;
+}
+
+static json_t *build_holds(const struct xf_status_view *view)
+{
+    const struct xf_document *document = view->document;
     json_t *holds = json_array();
     for (unsigned i = 0; document != NULL && i < XF_HOLDS; i++) {
         const struct xf_hold_entry *hold = &document->holds[i];
         if (hold->on) {
-            (void) json_array_append_new(holds, json_pack("{s:s, s:o, s:o, s:o, s:o}", "reason",
-                                                          xf_hold_name((enum xf_hold) i), "since",
-                                                          time_or_null(hold->since_ms), "sentence",
-                                                          text_or_null(hold->sentence), "by",
-                                                          text_or_null(hold->by), "lifted_by",
-                                                          text_or_null(hold->lifted_by)));
+            (void) json_array_append_new(
+                holds,
+                json_pack("{s:s, s:o, s:o, s:o, s:o}", "reason", xf_hold_name((enum xf_hold) i),
+                          "since", time_or_null(hold->since_ms), "sentence",
+                          text_or_null(xf_status_hold_sentence(view, i)), "by",
+                          text_or_null(hold->by), "lifted_by", text_or_null(hold->lifted_by)));
         }
     }
     return holds;
@@ -274,7 +283,7 @@ json_t *xf_status_build(const struct xf_status_view *view)
         "{s:o, s:{s:o, s:o}, s:o, s:o, s:o, s:o, s:o, s:o, s:I, s:o, s:o, s:o, s:o, s:o, s:o}",
         "last", build_last(document), "weight", "desired",
         per_cent(document != NULL ? (int) document->weight : -1), "actual",
-        per_cent(view->weight_actual), "holds", build_holds(document), "step", build_step(view),
+        per_cent(view->weight_actual), "holds", build_holds(view), "step", build_step(view),
         "approval", build_approval(document), "verdict", build_verdict(document), "clusters",
         build_clusters(view), "fence", build_fence(document), "fenced", (json_int_t) view->fenced,
         "proxies", build_proxies(view), "leader", build_leader(view), "store", build_store(view),

@@ -112,6 +112,9 @@ XF_NODISCARD json_t *xf_status_build(const struct xf_status_view *view);
 
 /* Whether two clusters take part: from preflight until the cutover is over. */
 bool xf_status_in_cutover(const struct xf_document *document);
+/* What a hold that stands says now: the document keeps what it said when it came, and `evidence`
+ * counts on. */
+const char *xf_status_hold_sentence(const struct xf_status_view *view, enum xf_hold hold);
 /* `live`, `blue` or `green`: what `cluster` is to the service now; NULL: none of these. */
 const char *xf_status_role(const struct xf_document *document, const char *cluster);
 

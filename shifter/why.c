@@ -50,8 +50,10 @@ static void say_store(struct xf_text *text, const struct xf_status_view *view)
     }
 }
 
-static void say_holds(struct xf_text *text, const struct xf_document *document, int64_t now_ms)
+static void say_holds(struct xf_text *text, const struct xf_status_view *view)
 {
+    const struct xf_document *document = view->document;
+    int64_t now_ms = view->wall_ms;
     for (unsigned i = 0; i < XF_HOLDS; i++) {
         const struct xf_hold_entry *hold = &document->holds[i];
         if (!hold->on) {
@@ -64,7 +66,8 @@ static void say_holds(struct xf_text *text, const struct xf_document *document, 
         if (hold->by[0] != '\0') {
             xf_text_printf(text, ", set by %s", hold->by);
         }
-        xf_text_printf(text, "%s%s.\n", hold->sentence[0] != '\0' ? ": " : "", hold->sentence);
+        const char *sentence = xf_status_hold_sentence(view, (enum xf_hold) i);
+        xf_text_printf(text, "%s%s.\n", sentence[0] != '\0' ? ": " : "", sentence);
         if (hold->lifted_by[0] != '\0') {
             xf_text_printf(text, "  Lifted by: %s.\n", hold->lifted_by);
         } else if (xf_hold_needs_person((enum xf_hold) i)) {
@@ -98,7 +101,8 @@ static void say_blame(struct xf_text *text, const struct xf_status_view *view)
 static void say_progress(struct xf_text *text, const struct xf_status_view *view)
 {
     char left[XF_DURATION_TEXT_BYTES];
-    if (view->evidence.known && !view->evidence.enough) {
+    bool said = view->document->holds[XF_HOLD_EVIDENCE].on; /* as the reason of that hold */
+    if (view->evidence.known && !view->evidence.enough && !said) {
         if (view->evidence.sentence != NULL && view->evidence.sentence[0] != '\0') {
             xf_text_printf(text, "Still missing: %s.\n", view->evidence.sentence);
         } else {
@@ -166,7 +170,7 @@ static char *say_all(const struct xf_status_view *view, json_t *verdict)
     } else {
         say_place(&text, view);
         say_store(&text, view);
-        say_holds(&text, view->document, view->wall_ms);
+        say_holds(&text, view);
         say_verdict(&text, verdict);
         say_blame(&text, view);
         say_progress(&text, view);

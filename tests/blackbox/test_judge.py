@@ -128,9 +128,12 @@ def test_blue_and_green_that_fail_together_are_held_as_both(world):
 def test_too_little_traffic_is_held_with_the_number_and_the_time(world):
     made = world()
     begin(made, plan([{"weight": "50%", "hold": "1s"}, {"weight": "100%", "hold": "1s"}]), weight=50)
+    _, status = until(made, lambda s: "evidence" in reasons(s), 10, "the hold evidence")
+    assert ": 0 green responses" in status["holds"][0]["sentence"], status["holds"]  # nobody came yet
+    assert "437 needed to rule out 1 % (no green traffic to tell how long)" in status["holds"][0]["sentence"]
     with Load(made.port, rate=4, connections=1):
-        _, status = until(made, lambda s: "evidence" in reasons(s), 10, "the hold evidence")
         time.sleep(2)
+    _, status = until(made, lambda s: "at this rate" in s["holds"][0]["sentence"], 5, "the time it takes")
     why = made.cli("why", "-o", "json", check=0).json
     assert "needed to rule out 1 %" in why["missing"]["sentence"], why
     assert 300 < why["missing"]["missing"] <= 440 and why["missing"]["missing_s"] > 100
@@ -150,6 +153,32 @@ def test_a_doubled_p99_is_held_as_latency(world, upstream):
         _, status = until(made, lambda s: "latency" in reasons(s), 20, "the hold latency")
     assert status["weight"]["actual"] == 25
     assert "slower than blue's p99" in status["verdict"]["sentence"]
+
+
+def test_after_resume_and_a_weight_by_hand_the_judge_begins_anew_and_numbers_the_attempt(world):
+    made = world()
+    begin(made)
+
+    def fail_again():
+        made.green[0].break_path()
+        _, status = until(made, lambda s: s["weight"]["actual"] == 0, 5, "weight 0")
+        made.green[0].mend()
+        return status["verdict"]["sentence"], status["verdict"]["samples_green"]
+
+    with Load(made.port, rate=500, connections=16):
+        time.sleep(1)
+        first, _ = fail_again()
+        assert "paused at 10 %: " in first
+        made.cli("resume", "errors", "--at-once", check=0)
+        made.wait_status(lambda s: s["weight"]["actual"] == 10, timeout=5)
+        time.sleep(1.5)
+        assert "errors" not in reasons(status_of(made))  # what was seen before is forgotten
+        second, samples = fail_again()
+        assert "paused at 10 % (attempt 2): " in second and samples < 150, second
+        made.cli("weight", "20%", "--force", check=0)
+        third, _ = fail_again()
+        assert "paused at 20 % (attempt " in third and third != second, third
+    assert made.cli("history", "--verify").code == 0
 
 
 @pytest.mark.parametrize("what", ["server", "path"])
@@ -180,6 +209,19 @@ def test_why_names_the_one_that_is_bad(world, what):
     entries = made.cli("history", "-o", "json", check=0).json["entries"]
     blamed = [each["verdict"]["blame"] for each in entries if each.get("verdict")]
     assert blamed and blamed[0]["bad"] > 0
+
+
+def test_two_proxies_take_green_out_within_a_second_of_its_first_500(fleet):  # noqa: F811
+    (one, two), _, _, v2 = fleet
+    begin(one)
+    with Load(one.port, rate=250, connections=8), Load(two.port, rate=250, connections=8, prefix="two"):
+        time.sleep(2)
+        before = len(v2.log_entries())
+        v2.break_path()
+        net.wait_until(lambda: any(e[3] == 500 for e in v2.log_entries()[before:]), 3, "a failure")
+        took, _ = until(one, lambda s: s["weight"]["actual"] == 0 and all(p["in_force"] for p in s["proxies"]),
+                        5, "weight 0 on both")
+    assert took <= 1.0, took
 
 
 def test_a_verdict_survives_the_death_of_its_leader_half_way(fleet):  # noqa: F811

@@ -355,6 +355,25 @@ static void errors_take_the_weight_to_0_and_keep_the_step(void **state)
     assert_int_equal(bench->version.generation, generation + 1);
 }
 
+static void a_weight_forced_beside_the_hold_is_judged_anew(void **state)
+{
+    struct bench *bench = *state;
+    start_and_reach(bench, SHORT, 5000);
+    bench_judge(bench, XF_JUDGE_ERRORS);
+    bench_run(bench, 100);
+    bench_judge(bench, XF_JUDGE_NONE);
+    assert_int_equal(bench_verb(bench, ann, "weight", "{\"weight\": 2000, \"force\": true}"), 0);
+    bench_run(bench, 1000);
+    assert_int_equal(bench->document->weight, 2000);
+    assert_true(bench_held(bench, XF_HOLD_ERRORS));
+    bench_judge(bench, XF_JUDGE_ERRORS);
+    bench_run(bench, 100);
+    assert_int_equal(bench->document->weight, 0);
+    uint64_t generation = bench->version.generation;
+    bench_run(bench, 60000);
+    assert_int_equal(bench->version.generation, generation); /* once */
+}
+
 static void what_a_verdict_does_is_the_plans_word(void **state)
 {
     (void) state;
@@ -1044,6 +1063,7 @@ int main(void)
         CASE(evidence_of_another_step_does_not_count),
         CASE(the_store_away_stops_everything_and_moves_nothing),
         CASE(errors_take_the_weight_to_0_and_keep_the_step),
+        CASE(a_weight_forced_beside_the_hold_is_judged_anew),
         CASE(what_a_verdict_does_is_the_plans_word),
         CASE(a_verdict_acts_in_soaking_and_draining_too),
         CASE(from_safe_on_no_verdict_moves_anything),

@@ -112,10 +112,20 @@ static void what_stood_when_the_leader_went_is_acted_on(void **state)
 static void what_the_leader_has_acted_on_is_not_acted_on_again(void **state)
 {
     struct bench *bench = *state;
-    bench->document->holds[XF_HOLD_ERRORS].on = true; /* errors.then: hold */
+    bench->document->holds[XF_HOLD_ERRORS].on = true;
+    bench->document->plan->guard.errors_then = XF_THEN_HOLD;
     serve(bench, 5000, 0);
     serve(bench, 5000, 1);
     assert_int_equal(bench->said, 0);
+}
+
+static void a_weight_forced_beside_the_hold_is_taken_away_again(void **state)
+{
+    struct bench *bench = *state;
+    bench->document->holds[XF_HOLD_ERRORS].on = true; /* a retreat's; then a weight by hand */
+    serve(bench, 5000, 0);
+    serve(bench, 5000, 1);
+    assert_int_equal(bench->said, 1);
 }
 
 /* How many failures it takes, one after another. */
@@ -179,6 +189,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(what_stood_when_the_leader_went_is_acted_on, setup,
                                         teardown),
         cmocka_unit_test_setup_teardown(what_the_leader_has_acted_on_is_not_acted_on_again, setup,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(a_weight_forced_beside_the_hold_is_taken_away_again, setup,
                                         teardown),
         cmocka_unit_test_setup_teardown(many_proxies_share_false_pause_so_each_needs_more_evidence,
                                         setup, teardown),

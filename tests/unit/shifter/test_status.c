@@ -250,6 +250,32 @@ static void why_names_state_hold_verdict_proxy_and_blocker(void **state)
     xf_document_destroy(document);
 }
 
+static void the_hold_evidence_says_what_is_missing_now(void **state)
+{
+    (void) state;
+    struct xf_document *document = fixture_document(XF_CUTOVER_SHIFTING, 2500);
+    struct xf_hold_entry *hold = &document->holds[XF_HOLD_EVIDENCE];
+    *hold = (struct xf_hold_entry){.on = true, .since_ms = document->since_ms};
+    (void) snprintf(hold->sentence, sizeof(hold->sentence), "not advancing: 0 green responses");
+    struct xf_status_view view = full_view(document);
+    view.evidence.known = true;
+    view.evidence.sentence = "not advancing: 37 green responses";
+    json_t *why = xf_why_build(&view);
+    char *text = json_dumps(why, JSON_COMPACT);
+    assert_non_null(strstr(text, "37 green responses"));
+    assert_null(strstr(text, "0 green responses"));
+    assert_null(strstr(text, "Still missing")); /* it is said once */
+    free(text);
+    json_decref(why);
+    view.evidence.known = false; /* a proxy without a leader knows what the document says */
+    why = xf_why_build(&view);
+    text = json_dumps(why, JSON_COMPACT);
+    assert_non_null(strstr(text, "0 green responses"));
+    free(text);
+    json_decref(why);
+    xf_document_destroy(document);
+}
+
 static void why_says_that_nothing_is_known(void **state)
 {
     (void) state;
@@ -267,6 +293,7 @@ int main(void)
         cmocka_unit_test(values_are_what_the_view_says),
         cmocka_unit_test(foreign_bytes_do_not_lose_the_document),
         cmocka_unit_test(why_names_state_hold_verdict_proxy_and_blocker),
+        cmocka_unit_test(the_hold_evidence_says_what_is_missing_now),
         cmocka_unit_test(why_says_that_nothing_is_known),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
