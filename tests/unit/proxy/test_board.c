@@ -94,6 +94,28 @@ static void who_attaches_sees_what_the_others_write(void **state)
     xf_board_destroy(board);
 }
 
+static void who_adopts_folds_and_refuses_a_board_of_another_version(void **state)
+{
+    (void) state;
+    struct sample sample;
+    struct xf_error err;
+    struct xf_board *board = make_board(&sample), *adopted = NULL;
+    struct fds fds = copy_fds(board);
+    xf_count(&xf_stats_pair(board->stats[1], 0)->requests, 5);
+    assert_int_equal(xf_board_adopt(fds.control, fds.retired, fds.stats, WORKERS, &adopted, &err),
+                     0);
+    xf_board_fold_worker(adopted, 1);
+    assert_int_equal(xf_read(&xf_stats_pair(board->retired, 0)->requests), 5);
+    xf_board_destroy(adopted);
+
+    board->control->version = XF_BOARD_VERSION + 1;
+    fds = copy_fds(board);
+    assert_int_equal(xf_board_adopt(fds.control, fds.retired, fds.stats, WORKERS, &adopted, &err),
+                     -1);
+    assert_non_null(strstr(err.message, "version"));
+    xf_board_destroy(board);
+}
+
 #define CONTROL(field) true, offsetof(struct xf_control_header, field)
 #define STATS(field)   false, offsetof(struct xf_stats_header, field)
 
@@ -231,6 +253,7 @@ int main(void)
         cmocka_unit_test(a_new_board_is_zero_but_for_its_headers_and_health),
         cmocka_unit_test(segments_can_neither_shrink_nor_grow),
         cmocka_unit_test(who_attaches_sees_what_the_others_write),
+        cmocka_unit_test(who_adopts_folds_and_refuses_a_board_of_another_version),
         cmocka_unit_test(a_header_that_does_not_fit_is_refused),
         cmocka_unit_test(what_is_no_sealed_segment_of_the_right_size_is_refused),
         cmocka_unit_test(a_worker_reads_routes_and_writes_only_its_own_counters),
