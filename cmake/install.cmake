@@ -20,6 +20,8 @@ install(FILES README.md LICENSE CHANGELOG.md SECURITY.md config/KEYS.md shifter/
     DESTINATION ${CMAKE_INSTALL_DOCDIR} OPTIONAL)
 install(FILES config/samples/full.yaml config/samples/minimal.yaml
     DESTINATION ${CMAKE_INSTALL_DOCDIR}/samples)
+install(FILES shifter/API.md shifter/openapi.json DESTINATION ${CMAKE_INSTALL_DOCDIR})
+install(DIRECTORY shifter/monitoring DESTINATION ${CMAKE_INSTALL_DOCDIR})
 
 set(CPACK_GENERATOR DEB TGZ)
 set(CPACK_PACKAGING_INSTALL_PREFIX ${CMAKE_INSTALL_PREFIX})

@@ -27,12 +27,13 @@ struct xf_clock;
 struct xf_admin;
 struct xf_admin_exchange; /* one request that is to be answered */
 
-#define XF_ADMIN_HEAD_BYTES_MAX  (16u * 1024u)
-#define XF_ADMIN_FIELDS_MAX      64u
-#define XF_ADMIN_BODY_BYTES_MAX  (1024u * 1024u) /* a plan with every byte escaped and more */
-#define XF_ADMIN_CONNECTIONS_MAX 128u            /* on the socket */
-#define XF_ADMIN_TCP_MAX         64u             /* on the port: it cannot lock the socket out */
-#define XF_ADMIN_TEXT_BYTES      256u            /* of a field that is passed on */
+#define XF_ADMIN_HEAD_BYTES_MAX   (16u * 1024u)
+#define XF_ADMIN_FIELDS_MAX       64u
+#define XF_ADMIN_BODY_BYTES_MAX   (1024u * 1024u) /* a plan with every byte escaped and more */
+#define XF_ADMIN_CONNECTIONS_MAX  128u            /* on the socket */
+#define XF_ADMIN_TCP_MAX          64u             /* on the port: it cannot lock the socket out */
+#define XF_ADMIN_STREAM_BYTES_MAX (256u * 1024u)  /* of a stream, not yet taken by its reader */
+#define XF_ADMIN_TEXT_BYTES       256u            /* of a field that is passed on */
 
 /* A request; valid during the call of the handler. */
 struct xf_admin_request {
@@ -71,6 +72,12 @@ void xf_admin_header(struct xf_admin_exchange *exchange, const char *line);
 /* Answers; the exchange is over with this call.  `body` is copied. */
 void xf_admin_answer(struct xf_admin_exchange *exchange, unsigned status, const char *type,
                      const char *body, size_t length);
+/* Answers with a stream that ends with the connection: `body` is its beginning.  `gone` of
+ * xf_admin_on_gone() tells its end, which may come in either call: also when more waits to be read
+ * than XF_ADMIN_STREAM_BYTES_MAX. */
+void xf_admin_stream(struct xf_admin_exchange *exchange, const char *type, const char *body,
+                     size_t length);
+void xf_admin_stream_send(struct xf_admin_exchange *exchange, const char *bytes, size_t length);
 /* What to do when the client hangs up before it is answered; the exchange is over then. */
 void xf_admin_on_gone(struct xf_admin_exchange *exchange, void (*gone)(void *context),
                       void *context);

@@ -29,7 +29,8 @@ void xf_admin_connection_close(struct xf_admin_connection *connection)
 {
     struct xf_admin *admin = connection->admin;
     void (*gone)(void *) = connection->exchange.gone;
-    if (connection->phase == XF_ADMIN_WAITING && gone != NULL) {
+    bool open = connection->phase == XF_ADMIN_WAITING || connection->phase == XF_ADMIN_STREAMING;
+    if (open && gone != NULL) {
         connection->exchange.gone = NULL;
         gone(connection->exchange.gone_context);
     }
@@ -154,6 +155,57 @@ void xf_admin_answer(struct xf_admin_exchange *exchange, unsigned status, const 
     connection->exchange.gone = NULL;
     start_answer(connection, status, type, body, length);
     if (!connection->in_handler) {
+        pursue(connection);
+    }
+}
+
+void xf_admin_stream(struct xf_admin_exchange *exchange, const char *type, const char *body,
+                     size_t length)
+{
+    struct xf_admin_connection *connection =
+        XF_CONTAINER_OF(exchange, struct xf_admin_connection, exchange);
+    XF_ASSERT(connection->phase == XF_ADMIN_WAITING);
+    struct xf_text text;
+    xf_text_init(&text, HEAD_TEXT_BYTES + length);
+    xf_text_printf(&text,
+                   "HTTP/1.1 200 OK\r\nContent-Type: %s\r\nCache-Control: no-store\r\n"
+                   "X-Content-Type-Options: nosniff\r\nConnection: close\r\n\r\n",
+                   type);
+    xf_text_append(&text, body, length);
+    connection->keep_alive = false;
+    connection->out_length = text.length;
+    connection->out_sent = 0;
+    connection->out = xf_text_take(&text);
+    xf_text_release(&text);
+    connection->phase = XF_ADMIN_STREAMING;
+    if (connection->out == NULL) { /* it begins with the next event */
+        connection->out_length = 0;
+    }
+    if (!connection->in_handler) {
+        pursue(connection);
+    }
+}
+
+void xf_admin_stream_send(struct xf_admin_exchange *exchange, const char *bytes, size_t length)
+{
+    struct xf_admin_connection *connection =
+        XF_CONTAINER_OF(exchange, struct xf_admin_connection, exchange);
+    XF_ASSERT(connection->phase == XF_ADMIN_STREAMING);
+    size_t left = connection->out_length - connection->out_sent;
+    char *out = left + length <= XF_ADMIN_STREAM_BYTES_MAX ? malloc(left + length + 1) : NULL;
+    if (out == NULL) {
+        xf_admin_connection_close(connection);
+        return;
+    }
+    if (left > 0) {
+        memcpy(out, connection->out + connection->out_sent, left);
+    }
+    memcpy(out + left, bytes, length);
+    free(connection->out);
+    connection->out = out;
+    connection->out_length = left + length;
+    connection->out_sent = 0;
+    if (left == 0) { /* else it waits until the reader takes something, or its time is over */
         pursue(connection);
     }
 }
@@ -386,6 +438,11 @@ static void pursue(struct xf_admin_connection *connection)
         free(connection->out);
         connection->out = NULL;
         connection->out_length = 0;
+        connection->out_sent = 0;
+        if (connection->phase == XF_ADMIN_STREAMING) { /* until there is more, or it hangs up */
+            event_add(connection->readable, NULL);
+            return;
+        }
         if (!connection->keep_alive) {
             xf_admin_connection_close(connection);
             return;
@@ -400,6 +457,11 @@ static void connection_readable(evutil_socket_t fd, short what, void *arg)
     struct xf_admin_connection *connection = arg;
     if ((what & EV_TIMEOUT) != 0 || !fill(connection)) {
         xf_admin_connection_close(connection);
+        return;
+    }
+    if (connection->phase == XF_ADMIN_STREAMING) {
+        connection->in_length = 0; /* whatever a listener says */
+        event_add(connection->readable, NULL);
         return;
     }
     if (connection->phase == XF_ADMIN_WAITING) {

@@ -24,7 +24,7 @@ struct xf_admin_exchange {
     char lines[XF_ADMIN_LINES_BYTES]; /* further ones of the head, each with its end */
 };
 
-enum xf_admin_phase { XF_ADMIN_READING, XF_ADMIN_WAITING, XF_ADMIN_WRITING };
+enum xf_admin_phase { XF_ADMIN_READING, XF_ADMIN_WAITING, XF_ADMIN_WRITING, XF_ADMIN_STREAMING };
 
 struct xf_admin_connection {
     struct xf_list node;

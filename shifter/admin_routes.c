@@ -5,6 +5,7 @@
 
 #include "shifter/admin_access.h"
 #include "shifter/admin_answer.h"
+#include "shifter/admin_events.h"
 #include "shifter/admin_reexec.h"
 #include "shifter/admin_table.h"
 #include "shifter/admin_verbs.h"
@@ -157,6 +158,9 @@ static bool answer(struct xf_agent *agent, struct xf_admin_exchange *exchange,
         return true;
     case XF_ADMIN_SERVICES:
         answer_services(agent, exchange);
+        return true;
+    case XF_ADMIN_EVENTS:
+        xf_admin_events_listen(agent->events, exchange, request->method == XF_METHOD_HEAD);
         return true;
     case XF_ADMIN_SERVERS: /* of this host */
         xf_admin_answer_json(exchange, 200, xf_agent_view_servers(agent));

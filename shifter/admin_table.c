@@ -25,6 +25,8 @@ const struct xf_admin_entry xf_admin_table[] = {
     {XF_METHOD_GET, "/readyz", XF_ADMIN_READY, XF_ADMIN_NOBODY, XF_ADMIN_OPEN},
     {XF_METHOD_GET, "/metrics", XF_ADMIN_METRICS, XF_ADMIN_VIEWER, XF_ADMIN_OPEN_HERE},
     {XF_METHOD_GET, "/v1/services", XF_ADMIN_SERVICES, XF_ADMIN_VIEWER, XF_ADMIN_CLOSED},
+    {XF_METHOD_GET, "/v1/events", XF_ADMIN_EVENTS, XF_ADMIN_VIEWER, XF_ADMIN_CLOSED},
+    {XF_METHOD_GET, "/events", XF_ADMIN_EVENTS, XF_ADMIN_VIEWER, XF_ADMIN_CLOSED},
     QUERY("status"),
     QUERY("why"),
     QUERY("history"),

@@ -21,6 +21,7 @@ enum xf_admin_kind {
     XF_ADMIN_READY,
     XF_ADMIN_METRICS,
     XF_ADMIN_SERVICES,
+    XF_ADMIN_EVENTS,
     XF_ADMIN_QUESTION, /* segment 3 says which */
     XF_ADMIN_SIGNAL,
     XF_ADMIN_VERB, /* likewise */

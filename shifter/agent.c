@@ -9,6 +9,7 @@
 #include "config/base/log.h"
 #include "shifter/admin.h"
 #include "shifter/admin_access.h"
+#include "shifter/admin_events.h"
 #include "shifter/admin_routes.h"
 #include "shifter/agent_checks.h"
 #include "shifter/agent_forward.h"
@@ -176,12 +177,14 @@ static int make_parts(struct xf_agent *agent, struct xf_error *err)
     agent->forward = xf_agent_forward_create(agent);
     agent->checks = xf_agent_checks_create();
     agent->access = xf_admin_access_create();
+    agent->events = xf_admin_events_create(agent);
     agent->admin = xf_admin_create(agent->loop, agent->clock, &calls);
     xf_inforce_init(&agent->inforce);
     if (agent->look_event == NULL || agent->tick_event == NULL || agent->beat_event == NULL ||
         agent->snapshot_event == NULL || agent->samples == NULL || agent->writer == NULL ||
         agent->forward == NULL || agent->checks == NULL || agent->access == NULL ||
-        agent->admin == NULL || !xf_agent_editions_adopt(agent, agent->start->config)) {
+        agent->events == NULL || agent->admin == NULL ||
+        !xf_agent_editions_adopt(agent, agent->start->config)) {
         return XF_FAIL(err, XF_E_NO_MEMORY, "agent: no memory to begin");
     }
     return 0;
@@ -198,6 +201,7 @@ static void release(struct xf_agent *agent)
 {
     xf_admin_destroy(agent->admin);
     xf_admin_access_destroy(agent->access);
+    xf_admin_events_destroy(agent->events);
     xf_agent_forward_destroy(agent->forward);
     xf_agent_checks_destroy(agent->checks);
     xf_agent_bus_close(agent);

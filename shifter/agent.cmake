@@ -4,6 +4,7 @@ target_sources(xf_shifter PRIVATE
     admin_access.c
     admin_answer.c
     admin_connection.c
+    admin_events.c
     admin_limit.c
     admin_reexec.c
     admin_routes.c

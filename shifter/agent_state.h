@@ -142,6 +142,7 @@ struct xf_agent {
 
     struct xf_admin *admin;
     struct xf_admin_access *access;
+    struct xf_admin_events *events;
     struct xf_agent_forward *forward;
     struct xf_agent_checks *checks;
 };

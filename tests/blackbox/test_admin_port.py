@@ -8,7 +8,7 @@ import stat
 import pytest
 
 from harness import net, processes
-from harness.crossfade import sanitized
+from harness.crossfade import TREE, sanitized
 from harness.raw import Closed, Raw, request
 from wire_cases import REQUESTS
 
@@ -20,10 +20,12 @@ SERVICE = "/v1/services/gateway/"
 class Port:
     """A proxy with an admin port and one token of each role."""
 
-    def __init__(self, crossfade, nginx, count=2):
+    def __init__(self, crossfade, nginx, listeners=()):
         self.number = net.free_port()
-        webs = {f"web-v{i + 1}": [nginx(f"web-v{i + 1}").address] for i in range(count)}
+        self.listeners = []  # of events
+        webs = {name: [nginx(name).address] for name in ("web-v1", "web-v2")}
         self.proxy = crossfade(webs, start=False)
+        self.proxy.config["listeners"] += list(listeners)
         self.tokens_file = self.proxy.folder / "tokens"
         self.proxy.config["admin"].update(listen=f"127.0.0.1:{self.number}",
                                           tokens_file=str(self.tokens_file))
@@ -54,7 +56,10 @@ class Port:
 
 @pytest.fixture
 def port(crossfade, nginx):
-    return Port(crossfade, nginx)
+    made = Port(crossfade, nginx)
+    yield made
+    for each in made.listeners:
+        each.raw.close()
 
 
 def test_without_a_token_only_probes_and_to_this_host_the_metrics(port):
@@ -210,3 +215,71 @@ def test_many_scrapes_and_readers_that_stop_cost_no_memory_and_lock_nobody_out(p
     assert port.proxy.child("agent").pid == agent
     if not sanitized():
         assert processes.memory_kib(agent) < before + 32 * 1024
+
+
+class Events:
+    """A listener of /v1/events."""
+
+    def __init__(self, port, path="/v1/events"):
+        self.raw = Raw(port.number)
+        port.listeners.append(self)
+        self.raw.send(f"GET {path} HTTP/1.1\r\nHost: localhost\r\n"
+                      f"Authorization: Bearer {port.tokens['viewer']}\r\n\r\n")
+        self.status, self.headers, _ = self.raw.read_head()
+
+    def next(self):
+        lines = self.raw.until(b"\n\n").decode().split("\n")
+        assert lines[0] == "event: change" and lines[1].startswith("data: ")
+        return json.loads(lines[1][6:])
+
+    def until(self, condition):
+        while True:
+            event = self.next()
+            if condition(event):
+                return event
+
+
+def test_events_tell_every_change_as_it_comes(port):
+    listeners = [Events(port), Events(port, "/events")]
+    for each in listeners:
+        assert each.status == 200 and ("Content-Type", "text/event-stream") in each.headers
+        first = each.next()
+        assert first["service"] == "gateway" and first["state"] == "idle"
+    port.proxy.cli("start", "--to", "web-v2", check=0)
+    port.proxy.cli("weight", "12.5%", check=0)
+    for each in listeners:
+        seen = each.until(lambda event: event["weight"] == {"desired": 12.5, "actual": 12.5})
+        assert seen["state"] == "shifting" and "operator" in seen["holds"]
+        assert seen["cutover"] == "to-web-v2/1" and seen["generation"] >= 2
+    assert port.ask("/v1/events").status == 401
+
+
+def test_listeners_are_bounded_and_leave_room_for_others(port):
+    agent = port.proxy.child("agent").pid
+    listeners = [Events(port) for _ in range(32)]
+    assert all(each.status == 200 for each in listeners)
+    assert Events(port).status == 503
+    assert port.ask(SERVICE + "status", "viewer").status == 200
+    for each in listeners[1:]:
+        each.raw.close()
+    port.proxy.cli("start", "--to", "web-v2", check=0)
+    listeners[0].until(lambda event: event["state"] == "shifting")
+    net.wait_until(lambda: Events(port).status == 200, 10, "room for another listener")
+    assert port.proxy.child("agent").pid == agent
+
+
+def test_what_the_api_answers_is_what_openapi_describes(port):
+    paths = json.loads((TREE / "shifter/openapi.json").read_text())["paths"]
+    asked = [("get", SERVICE + "signal/none%2F1", "/v1/services/{service}/signal/{key}")]
+    for path, methods in paths.items():
+        concrete = path.replace("{service}", "gateway").replace("{key}", "none%2F1")
+        concrete = concrete.replace("{cluster}", "web-v1").replace("{address}", "10.9.9.9%3A1")
+        asked += [(method, concrete, path) for method in methods if "events" not in path]
+    for role in (None, "viewer", "operator", "admin"):
+        for method, concrete, path in asked:
+            if role == "admin" and path.endswith("/reexec"):
+                continue  # the program would be another one
+            body = {} if method == "post" else None
+            answer = port.ask(concrete, role, method.upper(), body)
+            described = paths[path][method]["responses"]
+            assert str(answer.status) in described, (role, method, concrete, answer.status)
