@@ -175,6 +175,11 @@ static void begin_attempt(struct receiver *receiver)
 {
     struct xf_signal *signal = receiver->signal;
     struct xf_error err = {0};
+    if (receiver->webhook == NULL && receiver->hook == NULL) {
+        receiver->state = ACCEPTED; /* the check has published the record */
+        end_if_delivered(signal);
+        return;
+    }
     receiver->state = TRYING;
     receiver->attempts++;
     int code =
@@ -247,6 +252,9 @@ static int add_receivers(struct xf_signal *signal, const struct xf_signal_option
         return XF_FAIL(err, XF_E_CONFIG, "signal: the configuration has no hook \"%s\"",
                        options->hook);
     }
+    if (signal->receivers_count == 0) {
+        signal->receivers_count = 1; /* nobody is named: the store's record is all there is */
+    }
     return 0;
 }
 
@@ -288,7 +296,6 @@ int xf_signal_create(struct event_base *loop, const struct xf_clock *clock,
         xf_signal_destroy(signal);
         return XF_FAIL(err, XF_E_NO_MEMORY, "signal: out of memory");
     }
-    end_if_delivered(signal);
     *ret = signal;
     return 0;
 }
