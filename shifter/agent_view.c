@@ -286,6 +286,8 @@ static void metric_service(const struct xf_agent *agent, unsigned place,
         .led = xf_agent_bus_led(agent, service),
         .fork = service->fork,
         .stale = service->source == XF_AGENT_SNAPSHOT || service->source == XF_AGENT_ASSUMED,
+        .journal = service->progress.journal,
+        .journal_backlog = service->progress.journal_backlog,
         .lag_s = service->confirmed_ms > 0
                      ? fmax(0.0, (double) (now_ms - service->confirmed_ms) / 1000.0)
                      : NAN};

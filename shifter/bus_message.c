@@ -148,12 +148,13 @@ json_t *xf_message_state_make(const struct xf_message_state *state)
     xf_json_put_string(message, "write_id", state->write_id, &ok);
     xf_json_put_string(message, "document", state->document, &ok);
     xf_json_put(message, "progress",
-                json_pack("{s:I, s:I, s:I, s:I, s:i}", "step_elapsed_ms",
+                json_pack("{s:I, s:I, s:I, s:I, s:i, s:i, s:I}", "step_elapsed_ms",
                           (json_int_t) state->progress.step_elapsed_ms, "step_remaining_ms",
                           (json_int_t) state->progress.step_remaining_ms, "tunnels",
                           (json_int_t) state->progress.tunnels, "ordered_tunnels",
                           (json_int_t) state->progress.ordered_tunnels, "proxies",
-                          (int) state->progress.proxies),
+                          (int) state->progress.proxies, "journal", (int) state->progress.journal,
+                          "journal_backlog", (json_int_t) state->progress.journal_backlog),
                 &ok);
     xf_json_put_int(message, "store_time_ms", state->store_time_ms, &ok);
     xf_json_put(message, "leader",
@@ -182,6 +183,9 @@ int xf_message_state_read(const json_t *message, struct xf_message_state *ret, s
                  &read.progress.ordered_tunnels);
     xf_json_unsigned(&reader, progress, "proxies", XF_JSON_OPTIONAL, XF_PROXIES_MAX,
                      &read.progress.proxies);
+    xf_json_unsigned(&reader, progress, "journal", XF_JSON_OPTIONAL, 2, &read.progress.journal);
+    xf_json_uint(&reader, progress, "journal_backlog", XF_JSON_OPTIONAL, INT64_MAX,
+                 &read.progress.journal_backlog);
     xf_json_int(&reader, message, "store_time_ms", XF_JSON_NEEDED, 0, INT64_MAX,
                 &read.store_time_ms);
     const json_t *leader = xf_json_object(&reader, message, "leader", XF_JSON_NEEDED);

@@ -163,6 +163,8 @@ struct xf_message_progress {
     uint64_t tunnels; /* on the cluster that is being emptied, over the fleet: paced draining */
     uint64_t ordered_tunnels; /* likewise on the one that is drained by hand */
     unsigned proxies;         /* of the roster; 0: not said */
+    unsigned journal;         /* 0: there is none; 1: it takes no rows; 2: it does */
+    uint64_t journal_backlog;
 };
 struct xf_message_state {
     char service[XF_NAME_BYTES];

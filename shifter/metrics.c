@@ -290,6 +290,16 @@ static double signal_sequence(const struct xf_metrics_service *service)
     return service->document != NULL ? service->document->signal.sequence : NAN;
 }
 
+static double journal_up(const struct xf_metrics_service *service)
+{
+    return service->journal > 0 ? service->journal - 1.0 : NAN;
+}
+
+static double journal_backlog(const struct xf_metrics_service *service)
+{
+    return service->journal > 0 ? (double) service->journal_backlog : NAN;
+}
+
 static void write_states(struct writer *writer)
 {
     family(writer, "state", "gauge", "1 for the state of the service's cutover, else 0.");
@@ -327,6 +337,10 @@ static void write_services(struct writer *writer)
     service_gauge(writer, "stale", "1 while a snapshot or an assumption is served.", stale);
     service_gauge(writer, "store_lag_seconds", "Since the state was last confirmed.", lag);
     service_gauge(writer, "signal_sequence", "0 none, 1 decommission, 2 revoked.", signal_sequence);
+    service_gauge(writer, "journal_up", "1 while the journal takes rows, as its leader says.",
+                  journal_up);
+    service_gauge(writer, "journal_backlog_changes", "Changes that the journal lacks.",
+                  journal_backlog);
     write_states(writer);
 }
 

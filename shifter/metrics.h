@@ -21,7 +21,9 @@ struct xf_metrics_service {
     bool in_force;   /* the document's version */
     bool led;        /* a leader speaks */
     bool fork;
-    bool stale;   /* served from a snapshot, or assumed */
+    bool stale;       /* served from a snapshot, or assumed */
+    unsigned journal; /* as in struct xf_message_progress */
+    uint64_t journal_backlog;
     double lag_s; /* since the state was last known to be current; NAN: never */
 };
 

@@ -389,6 +389,12 @@ void xf_tenure_publish(struct xf_tenure *tenure)
         tenure->document->weight == 0 ? tenure->document->to : tenure->document->from;
     state.progress.tunnels = fleet_tunnels(tenure, emptied);
     state.progress.ordered_tunnels = fleet_tunnels(tenure, tenure->document->drain.cluster);
+    if (tenure->options.journal != NULL) {
+        struct xf_journal_view journal;
+        xf_journal_look(tenure->options.journal, tenure->service->name, &journal);
+        state.progress.journal = journal.ok ? 2 : 1;
+        state.progress.journal_backlog = journal.backlog;
+    }
     memcpy(state.service, tenure->service->name, strlen(tenure->service->name) + 1);
     memcpy(state.write_id, tenure->write_id, sizeof(state.write_id));
     memcpy(state.leader.id, tenure->holder, sizeof(state.leader.id));

@@ -14,6 +14,7 @@ import pytest
 from harness import net
 from harness.crossfade import request
 from kong_world import Postgres
+from test_fleet import Redis
 
 pytestmark = pytest.mark.slow
 
@@ -167,6 +168,9 @@ def test_a_cutover_is_in_the_journal_once_and_summed_up(make, postgres):
     proxy.wait_status(lambda s: s["state"] == "finalized")
     assert load.failed == []
     check_complete(proxy, postgres)
+    net.wait_until(lambda: proxy.metrics().get('crossfade_journal_up{service="gateway"}') == 1
+                   and proxy.metrics()['crossfade_journal_backlog_changes{service="gateway"}'] == 0,
+                   5, "the metrics")
     assert postgres.value("SELECT reason FROM crossfade.log WHERE verb = 'approve' AND reason <> ''"
                           ) == "it's \"fine\" \\ ü"
     told = ""
@@ -322,3 +326,48 @@ def test_a_standby_is_refused_in_its_own_words(make, postgres):
             check_complete(proxy, postgres)
         finally:
             standby.stop()
+
+
+@pytest.mark.long
+def test_many_changes_through_outages_and_changes_of_leader_on_redis(crossfade, nginx, started,
+                                                                     folder, postgres):
+    postgres.fresh()
+    redis = Redis(folder)
+    started.append(redis)
+    v1, v2 = nginx("v1"), nginx("v2")
+    first, second = (crossfade({"v1": [v1.address], "v2": [v2.address]}, start=False, workers=1, extra={
+        "store": f"redis://127.0.0.1:{redis.port}/0",
+        "journal": {"url": postgres.url("journal")}}) for _ in range(2))
+    first.cli("db", "migrate", "-c", first.config_path, check=0)
+    first.start()
+    second.start()
+    first.wait_status(lambda s: len(s["proxies"]) == 2 and s["leader"] is not None)
+    first.cli("start", "--to", "v2", check=0)
+    done = 0
+
+    def change(count):
+        nonlocal done
+        for _ in range(count):
+            done += 1
+            first.cli("weight", f"{1 + done % 40}%", "--reason", f"change {done}", check=0)
+
+    for outage in range(3):
+        change(25)
+        postgres.kill()
+        change(25)
+        if outage < 2:
+            leader = first.status()["leader"]
+            host = first if leader["name"] == first.config.get("proxy", {}).get("name") else None
+            for each in ([host] if host else [first, second]):
+                os.kill(each.child("shifter").pid, signal.SIGKILL)
+            first.wait_status(lambda s, old=leader["id"]: s["leader"] is not None
+                              and s["leader"]["id"] != old, 20, "another leader")
+        postgres.start()
+    change(25)
+    first.wait_status(lambda s: s["journal"] == {"ok": True, "backlog": 0}, 30, "all written")
+    log = redis.command("XLEN", "cf:{default:gateway}:log").strip()
+    assert postgres.value("SELECT count(*) FROM crossfade.log") == log
+    reasons = postgres.sql("journal", "SELECT reason FROM crossfade.log WHERE verb = 'weight'"
+                                      " ORDER BY epoch, generation, revision").split("\n")[:-1]
+    assert reasons == [f"change {i + 1}" for i in range(done)]
+    assert int(postgres.value("SELECT count(DISTINCT epoch) FROM crossfade.log")) >= 3
