@@ -169,6 +169,7 @@ def test_a_server_that_stops_within_a_query_is_given_up_and_says_so(tmp_path, po
         relay.close()
 
 
+@pytest.mark.long
 def test_a_stopped_server_hangs_and_a_killed_one_refuses(tmp_path):
     with tempfile.TemporaryDirectory(prefix="crossfade-postgres-") as folder:
         server = Postgres(folder)
@@ -214,6 +215,7 @@ def test_locks_on_a_table_end_the_query_and_are_named(tmp_path, postgres):
         assert "holds locks" in checks["clone.current"]["message"]
 
 
+@pytest.mark.long
 def test_a_standby_is_refused_by_name(tmp_path, postgres):
     with tempfile.TemporaryDirectory(prefix="crossfade-standby-") as folder:
         standby = Postgres(folder)
