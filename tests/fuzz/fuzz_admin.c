@@ -71,7 +71,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct xf_admin *admin = xf_admin_create(loop, xf_clock_system(), &calls);
     FUZZ_CHECK(admin != NULL);
     FUZZ_CHECK(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, pair) == 0);
-    xf_admin_connection_open(admin, pair[0], true, 0);
+    struct xf_admin_peer peer = {.local = true};
+    xf_admin_connection_open(admin, pair[0], &peer);
     handled = 0;
     size_t got = 0, sent = 0, piece = 1 + fuzz_hash(data, size) % (size + 1);
     bool over = false;
