@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <netinet/in.h>
+#include <openssl/ssl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -140,6 +141,12 @@ bool xf_admin_listen(struct xf_admin *admin, int fd)
     return true;
 }
 
+void xf_admin_use_tls(struct xf_admin *admin, struct ssl_ctx_st *context)
+{
+    SSL_CTX_free(admin->tls);
+    admin->tls = context;
+}
+
 void xf_admin_destroy(struct xf_admin *admin)
 {
     if (admin == NULL) {
@@ -152,5 +159,6 @@ void xf_admin_destroy(struct xf_admin *admin)
         xf_admin_connection_close(
             XF_CONTAINER_OF(admin->connections.next, struct xf_admin_connection, node));
     }
+    SSL_CTX_free(admin->tls);
     free(admin);
 }

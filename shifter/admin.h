@@ -52,6 +52,7 @@ struct xf_admin_request {
     /* Who asks and what they may: filled by admin_access. */
     enum xf_admin_role role;
     char who[XF_TOKEN_NAME_BYTES]; /* the token's name; empty: by the socket */
+    bool certified;                /* a verified certificate says role and who */
 };
 
 struct xf_admin_calls {
@@ -64,6 +65,9 @@ XF_NODISCARD struct xf_admin *xf_admin_create(struct event_base *loop, const str
                                               const struct xf_admin_calls *calls);
 /* Takes a listening socket over, also when it fails. */
 XF_NODISCARD bool xf_admin_listen(struct xf_admin *admin, int fd);
+struct ssl_ctx_st; /* OpenSSL's SSL_CTX */
+/* New connections to the port speak TLS with it; NULL: plain text.  Takes it over. */
+void xf_admin_use_tls(struct xf_admin *admin, struct ssl_ctx_st *context);
 void xf_admin_destroy(struct xf_admin *admin); /* accepts NULL; open exchanges are gone */
 
 /* A line of the answer's head, without its end; before the answer.  What does not fit is left

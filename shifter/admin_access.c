@@ -220,6 +220,9 @@ bool xf_admin_access_check(struct xf_agent *agent, struct xf_admin_exchange *exc
     if (comes_with_token) {
         return log_in(agent, exchange, request) && may(exchange, request, needed, "this");
     }
+    if (request->certified) {
+        return may(exchange, request, needed, "this");
+    }
     if (open == XF_ADMIN_OPEN_HERE && from_here(request)) {
         return true;
     }

@@ -7,8 +7,10 @@
 #include "shifter/admin_connection.h"
 
 #include "config/base/text.h"
+#include "shifter/admin_tls.h"
 
 #include <errno.h>
+#include <openssl/ssl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -46,6 +48,7 @@ void xf_admin_connection_close(struct xf_admin_connection *connection)
     if (connection->writable != NULL) {
         event_free(connection->writable);
     }
+    SSL_free(connection->tls);
     close(connection->fd);
     free(connection->in);
     free(connection->out);
@@ -55,6 +58,9 @@ void xf_admin_connection_close(struct xf_admin_connection *connection)
 static void expect_bytes(struct xf_admin_connection *connection)
 {
     connection->phase = XF_ADMIN_READING;
+    if (connection->tls_wants_write) {
+        event_add(connection->writable, &(struct timeval){.tv_sec = WRITE_SECONDS});
+    }
     event_add(connection->readable, &(struct timeval){.tv_sec = READ_SECONDS});
 }
 
@@ -71,6 +77,16 @@ static void make_room(struct xf_admin *admin, bool local)
             return;
         }
     }
+}
+
+static bool begin_tls(struct xf_admin_connection *connection)
+{
+    connection->tls = SSL_new(connection->admin->tls);
+    if (connection->tls == NULL || SSL_set_fd(connection->tls, connection->fd) != 1) {
+        return false;
+    }
+    SSL_set_accept_state(connection->tls);
+    return true;
 }
 
 void xf_admin_connection_open(struct xf_admin *admin, int fd, const struct xf_admin_peer *peer)
@@ -97,7 +113,9 @@ void xf_admin_connection_open(struct xf_admin *admin, int fd, const struct xf_ad
     connection->writable = event_new(admin->loop, fd, EV_WRITE, connection_writable, connection);
     connection->in = malloc(IN_BYTES_FIRST);
     connection->in_capacity = IN_BYTES_FIRST;
-    if (connection->readable == NULL || connection->writable == NULL || connection->in == NULL) {
+    bool secured = peer->local || admin->tls == NULL || begin_tls(connection);
+    if (!secured || connection->readable == NULL || connection->writable == NULL ||
+        connection->in == NULL) {
         xf_admin_connection_close(connection);
         return;
     }
@@ -285,6 +303,8 @@ static void handle(struct xf_admin_connection *connection, const struct xf_http_
     request.query = query != NULL ? query + 1 : "";
     request.body = body;
     read_fields(admin, connection->in, head, &request);
+    request.certified =
+        connection->tls != NULL && xf_admin_tls_client(connection->tls, request.who, &request.role);
 
     size_t used = head->head_bytes + request.body_length;
     memmove(connection->in, connection->in + used, connection->in_length - used);
@@ -377,6 +397,19 @@ static bool too_slow(struct xf_admin_connection *connection)
            now_ms - connection->began_ms > READ_SECONDS * 1000;
 }
 
+static ssize_t receive(struct xf_admin_connection *connection, char *bytes, size_t size)
+{
+    return connection->tls != NULL
+               ? xf_admin_tls_receive(connection->tls, bytes, size, &connection->tls_wants_write)
+               : recv(connection->fd, bytes, size, 0);
+}
+
+static ssize_t transmit(struct xf_admin_connection *connection, const char *bytes, size_t size)
+{
+    return connection->tls != NULL ? xf_admin_tls_send(connection->tls, bytes, size)
+                                   : send(connection->fd, bytes, size, MSG_NOSIGNAL);
+}
+
 /* Reads what is there; false: the client is gone. */
 static bool fill(struct xf_admin_connection *connection)
 {
@@ -384,8 +417,8 @@ static bool fill(struct xf_admin_connection *connection)
         return false;
     }
     while (grow(connection)) {
-        ssize_t got = recv(connection->fd, connection->in + connection->in_length,
-                           connection->in_capacity - connection->in_length, 0);
+        ssize_t got = receive(connection, connection->in + connection->in_length,
+                              connection->in_capacity - connection->in_length);
         if (got == 0 || (got < 0 && errno != EAGAIN && errno != EINTR)) {
             return false;
         }
@@ -401,8 +434,8 @@ static bool fill(struct xf_admin_connection *connection)
 static bool drain(struct xf_admin_connection *connection)
 {
     while (connection->out_sent < connection->out_length) {
-        ssize_t put = send(connection->fd, connection->out + connection->out_sent,
-                           connection->out_length - connection->out_sent, MSG_NOSIGNAL);
+        ssize_t put = transmit(connection, connection->out + connection->out_sent,
+                               connection->out_length - connection->out_sent);
         if (put < 0 && errno == EINTR) {
             continue;
         }
@@ -478,6 +511,10 @@ static void connection_writable(evutil_socket_t fd, short what, void *arg)
     (void) fd;
     struct xf_admin_connection *connection = arg;
     if ((what & EV_TIMEOUT) != 0) {
+        xf_admin_connection_close(connection);
+        return;
+    }
+    if (connection->tls_wants_write && !fill(connection)) { /* the handshake goes on */
         xf_admin_connection_close(connection);
         return;
     }

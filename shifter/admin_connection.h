@@ -31,6 +31,8 @@ struct xf_admin_connection {
     struct xf_admin *admin;
     int fd;
     struct xf_admin_peer peer;
+    struct ssl_st *tls;   /* OpenSSL's SSL; NULL: plain text */
+    bool tls_wants_write; /* before it can read on */
     struct event *readable, *writable;
     enum xf_admin_phase phase;
     struct xf_admin_exchange exchange;
@@ -53,6 +55,7 @@ struct xf_admin {
     struct xf_list connections;
     unsigned connections_count, tcp_count;
     struct xf_list listeners;
+    struct ssl_ctx_st *tls; /* owned; NULL: the port is plain */
     struct xf_field fields[XF_ADMIN_FIELDS_MAX];
 };
 

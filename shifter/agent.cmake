@@ -9,6 +9,7 @@ target_sources(xf_shifter PRIVATE
     admin_reexec.c
     admin_routes.c
     admin_table.c
+    admin_tls.c
     admin_verbs.c
     agent.c
     agent_blame.c

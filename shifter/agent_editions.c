@@ -8,6 +8,8 @@
 #include "shifter/agent_state.h"
 
 #include "config/base/log.h"
+#include "shifter/admin.h"
+#include "shifter/admin_tls.h"
 #include "shifter/lone_judge.h"
 #include "shifter/agent_checks.h"
 #include "shifter/agent_drain.h"
@@ -142,12 +144,26 @@ static bool adopt_services(struct xf_agent *agent, const struct xf_config *confi
     return true;
 }
 
+/* Files that cannot be read now leave the old ones in use. */
+static void use_admin_tls(struct xf_agent *agent)
+{
+    struct ssl_ctx_st *context = NULL;
+    struct xf_error err = {0};
+    char quoted[XF_LOG_QUOTE_BYTES];
+    if (xf_admin_tls_load(&agent->config->admin.tls, &context, &err) == 0) {
+        xf_admin_use_tls(agent->admin, context);
+    } else {
+        xf_log(XF_LOG_ERROR, "admin.tls", "problem=%s", xf_log_quote(err.message, quoted));
+    }
+}
+
 bool xf_agent_editions_adopt(struct xf_agent *agent, const struct xf_config *config)
 {
     if (!adopt_services(agent, config)) {
         return false;
     }
     agent->config = config;
+    use_admin_tls(agent);
     for (unsigned i = 0; i < agent->editions_count; i++) {
         xf_agent_edition_map(agent->editions[i], config);
     }

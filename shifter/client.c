@@ -217,14 +217,35 @@ static int tls_step(struct wire *wire, int result)
     }
 }
 
-static int start_tls(struct wire *wire, const struct url *url, struct xf_error *err)
+/* Whom we trust, and what we show. */
+static int load_files(SSL_CTX *context, const struct xf_client_target *target, struct xf_error *err)
+{
+    const char *key = target->key != NULL ? target->key : target->certificate;
+    if (target->ca == NULL) {
+        SSL_CTX_set_default_verify_paths(context);
+    } else if (SSL_CTX_load_verify_file(context, target->ca) != 1) {
+        return XF_FAIL(err, XF_E_USAGE, "--ca %s: no certificate can be read", target->ca);
+    }
+    if (target->certificate != NULL &&
+        (SSL_CTX_use_certificate_chain_file(context, target->certificate) != 1 ||
+         SSL_CTX_use_PrivateKey_file(context, key, SSL_FILETYPE_PEM) != 1)) {
+        return XF_FAIL(err, XF_E_USAGE, "--certificate %s: it and its --key cannot be used",
+                       target->certificate);
+    }
+    return 0;
+}
+
+static int start_tls(struct wire *wire, const struct url *url,
+                     const struct xf_client_target *target, struct xf_error *err)
 {
     wire->tls_context = SSL_CTX_new(TLS_client_method());
+    if (wire->tls_context != NULL && load_files(wire->tls_context, target, err) != 0) {
+        return -1;
+    }
     wire->tls = wire->tls_context != NULL ? SSL_new(wire->tls_context) : NULL;
     if (wire->tls == NULL) {
         return XF_FAIL(err, XF_E_NO_MEMORY, "TLS: out of memory");
     }
-    SSL_CTX_set_default_verify_paths(wire->tls_context);
     SSL_set_verify(wire->tls, SSL_VERIFY_PEER, NULL);
     SSL_set_tlsext_host_name(wire->tls, url->host);
     X509_VERIFY_PARAM *verify = SSL_get0_param(wire->tls);
@@ -241,7 +262,7 @@ static int start_tls(struct wire *wire, const struct url *url, struct xf_error *
             long verified = SSL_get_verify_result(wire->tls);
             const char *why = verified != X509_V_OK ? X509_verify_cert_error_string(verified)
                                                     : ERR_reason_error_string(ERR_peek_error());
-            return XF_FAIL(err, XF_E_UNREACHABLE, "%s: TLS: %s (SSL_CERT_FILE names the authority)",
+            return XF_FAIL(err, XF_E_UNREACHABLE, "%s: TLS: %s (--ca FILE names the authority)",
                            url->host, why != NULL ? why : "closed");
         }
     }
@@ -454,7 +475,7 @@ int xf_client_call(const struct xf_client_target *target, const struct xf_client
     if (target->url != NULL) {
         struct url url;
         if (parse_url(target->url, &url, err) != 0 || connect_tcp(&wire, &url, err) != 0 ||
-            (url.tls && start_tls(&wire, &url, err) != 0)) {
+            (url.tls && start_tls(&wire, &url, target, err) != 0)) {
             return -1;
         }
         bool brackets = strchr(url.host, ':') != NULL;

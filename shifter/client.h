@@ -12,9 +12,11 @@
 #include <stdint.h>
 
 struct xf_client_target {
-    const char *socket;     /* path of the admin socket; used unless url is set */
-    const char *url;        /* http://host:port or https://host:port; NULL: the socket */
-    const char *token_file; /* its first line is sent as a bearer token; NULL: none */
+    const char *socket; /* path of the admin socket; used unless url is set */
+    const char *url;    /* http://host:port or https://host:port; NULL: the socket */
+    const char *ca;     /* PEM file of who vouches for an https URL; NULL: the system's */
+    const char *certificate, *key; /* of ours, PEM; NULL: none */
+    const char *token_file;        /* its first line is sent as a bearer token; NULL: none */
 };
 
 struct xf_client_request {

@@ -4,11 +4,25 @@
 #include "config/config.h"
 #include "config/yaml.h"
 #include "proxy/proxy.h"
+#include "shifter/admin_tls.h"
 #include "shifter/cmd_host.h"
 #include "shifter/command.h"
 
 #include <getopt.h>
+#include <openssl/ssl.h>
 #include <stdio.h>
+
+static int check_admin(const struct xf_config *config, struct xf_problems *problems)
+{
+    SSL_CTX *context = NULL;
+    struct xf_error err;
+    if (xf_admin_tls_load(&config->admin.tls, &context, &err) != 0) {
+        xf_problems_add(problems, 1, 1, false, "%s", err.message);
+        return -1;
+    }
+    SSL_CTX_free(context);
+    return 0;
+}
 
 static int check_file(const char *path)
 {
@@ -20,6 +34,7 @@ static int check_file(const char *path)
         xf_problems_add(&problems, 1, 1, false, "%s", err.message);
         failed = -1;
     }
+    failed = failed == 0 ? check_admin(config, &problems) : failed;
     xf_problems_print(&problems, stderr);
     if (failed == 0) {
         printf("%s: %u listener%s, %u service%s, %u cluster%s, %u worker%s\n", path,

@@ -21,7 +21,8 @@ static int run_help(int argc, char **argv);
 #define REACH_DETAILS                                                                              \
     "--service S where there are several; --socket PATH (or CROSSFADE_SOCKET), or --url URL "      \
     "with\n"                                                                                       \
-    "--token-file FILE; -o json.  Options may stand before or after the verb."
+    "--token-file FILE (https: --ca FILE, --certificate FILE --key FILE); -o json.  Options may "  \
+    "stand before or after the verb."
 #define CHANGE_DETAILS                                                                             \
     "Returns when the change is in force on every live proxy (--timeout, 1m).  --reason TEXT "     \
     "and\n"                                                                                        \

@@ -4,6 +4,7 @@ import json
 import os
 import socket
 import stat
+import subprocess
 
 import pytest
 
@@ -283,3 +284,53 @@ def test_what_the_api_answers_is_what_openapi_describes(port):
             answer = port.ask(concrete, role, method.upper(), body)
             described = paths[path][method]["responses"]
             assert str(answer.status) in described, (role, method, concrete, answer.status)
+
+
+def make_authority(folder):
+    """An authority, the server's certificate by it, and one of each kind of client."""
+    def openssl(*arguments):
+        subprocess.run(["openssl", *map(str, arguments)], check=True, capture_output=True)
+
+    ec = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes")
+    openssl("req", "-x509", *ec, "-days", 2, "-subj", "/CN=authority", "-keyout",
+            folder / "ca.key", "-out", folder / "ca.crt")
+    (folder / "names").write_text("subjectAltName=DNS:localhost,IP:127.0.0.1\n")
+    for name, subject in (("server", "/CN=localhost"), ("jane", "/OU=viewer/CN=jane"),
+                          ("ops", "/CN=ops"), ("root", "/OU=admin/CN=root")):
+        openssl("req", *ec, "-subj", subject, "-keyout", folder / f"{name}.key", "-out",
+                folder / f"{name}.csr")
+        openssl("x509", "-req", "-in", folder / f"{name}.csr", "-CA", folder / "ca.crt", "-CAkey",
+                folder / "ca.key", "-CAcreateserial", "-days", 2, "-extfile", folder / "names",
+                "-out", folder / f"{name}.crt")
+
+
+def test_the_port_speaks_tls_and_certificates_say_who_comes(crossfade, nginx, folder):
+    make_authority(folder)
+    number = net.free_port()
+    webs = {name: [nginx(name).address] for name in ("web-v1", "web-v2")}
+    proxy = crossfade(webs, start=False)
+    proxy.config["admin"].update(listen=f"127.0.0.1:{number}", tls={
+        "certificate": str(folder / "server.crt"), "key": str(folder / "server.key"),
+        "client_ca": str(folder / "ca.crt")})
+    proxy.write_config()
+    proxy.cli("check", "-c", proxy.config_path, check=0)
+    proxy.start()
+    url = f"https://127.0.0.1:{number}"
+
+    def afar(name, *arguments, check):
+        own = ("--certificate", folder / f"{name}.crt", "--key", folder / f"{name}.key")
+        return proxy.cli(*arguments, "--url", url, "--ca", folder / "ca.crt",
+                         *(own if name else ()), check=check)
+
+    assert afar("jane", "status", "-o", "json", check=0).json["service"] == "gateway"
+    afar("jane", "start", "--to", "web-v2", check=8)
+    afar("ops", "start", "--to", "web-v2", check=0)
+    afar("ops", "weight", "10%", "--force", check=8)
+    afar("root", "weight", "10%", "--force", check=0)
+    assert afar(None, "status", check=7).code == 7  # the handshake fails
+    proxy.cli("status", "--url", url, check=7)  # an authority that nobody knows
+    with Raw(number) as plain:
+        plain.send(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        assert b" 200 " not in plain.rest()
+    entries = proxy.cli("history", "-o", "json", check=0).json["entries"]
+    assert entries[-1]["actor"].endswith("(token root)")

@@ -274,16 +274,6 @@ static void named_files_are_tried_by_reading_them(void **state)
     check_rows(rows, XF_COUNT(rows));
 }
 
-static void what_is_not_built_yet_is_refused_and_not_ignored(void **state)
-{
-    (void) state;
-    static const struct row rows[] = {
-        {VALID_FILE "admin: {tls: {certificate: /dev/null, key: /dev/null}}\n",
-         "4:9: admin.tls is not yet supported"},
-    };
-    check_rows(rows, XF_COUNT(rows));
-}
-
 static void all_problems_are_told_at_once_and_in_order(void **state)
 {
     (void) state;
@@ -387,7 +377,6 @@ int main(void)
         cmocka_unit_test(what_contradicts_itself_is_refused),
         cmocka_unit_test(a_refused_password_is_never_repeated),
         cmocka_unit_test(named_files_are_tried_by_reading_them),
-        cmocka_unit_test(what_is_not_built_yet_is_refused_and_not_ignored),
         cmocka_unit_test(all_problems_are_told_at_once_and_in_order),
         cmocka_unit_test(more_than_a_host_may_have_is_refused),
         cmocka_unit_test(what_is_odd_but_works_is_only_a_warning),
