@@ -3,7 +3,8 @@
 
 1. The dev preset (ASan and UBSan) is built and all its ctests run: unit, simulation, style, fuzz
    regression.
-2. The black-box tests run against build/release/crossfade, then again, but for those marked
+2. The simulation runs again in the release build, with all its seeds.
+3. The black-box tests run against build/release/crossfade, then again, but for those marked
    `release_only` (and, in an ordinary run, `slow`), against build/dev/crossfade, where a
    sanitizer's report fails the test that caused it.
 
@@ -67,6 +68,19 @@ class Run:
         ])
         self.count.add_ctest(report, good)
 
+    def simulation(self):
+        """Sanitized it ran a few seeds; here it runs the rest, in the build that is fast."""
+        report = RESULTS / "simulation.xml"
+        good = (self.command("configure the simulation (release)", [
+                    "cmake", "--preset", "release", "-DXF_TESTS=ON", "--log-level=WARNING"])
+                and self.command("build the simulation (release)", [
+                    "cmake", "--build", "--preset", "release", "-j", str(self.jobs), "--target",
+                    "test_sim", "--", "--quiet"])
+                and self.command("simulation (release)", [
+                    "ctest", "--test-dir", "build/release", "--output-junit", str(report), "-L",
+                    "sim", "--output-on-failure", "--no-tests=error"]))
+        self.count.add_ctest(report, good)
+
     def blackbox(self, name, binary, markers):
         if not any((TREE / "tests/blackbox").glob("test_*.py")):
             return
@@ -91,6 +105,7 @@ def main():
     RESULTS.mkdir(parents=True)
     if run.build():
         run.ctest()
+        run.simulation()
         run.blackbox("release", "build/release/crossfade", "")
         run.blackbox("sanitized", "build/dev/crossfade",
                      "not release_only" if options.long else "not release_only and not slow")

@@ -11,16 +11,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-struct look {
-    struct sim *sim;
-    const struct xf_document *before, *after; /* before: NULL at the first */
-    const struct xf_store_write *write;
-    const char *verb;
-    bool by_itself;
-};
-
 /* I9, I10: versions only rise, and no write_id stands twice. */
-static void check_order(const struct look *look)
+static void check_order(const struct sim_look *look)
 {
     struct sim *sim = look->sim;
     const struct xf_version *next = &look->write->next;
@@ -46,7 +38,7 @@ static void check_order(const struct look *look)
 }
 
 /* Every change of state is an arrow. */
-static void check_arrow(const struct look *look)
+static void check_arrow(const struct sim_look *look)
 {
     enum xf_cutover_state from = look->before->state;
     enum xf_cutover_state to = look->after->state;
@@ -63,23 +55,8 @@ static void check_arrow(const struct look *look)
     }
 }
 
-/* Invariant 3: no rise by itself while anything holds; no verdict raises. */
-static void check_rise(const struct look *look)
-{
-    if (!look->by_itself || look->after->weight <= look->before->weight) {
-        return;
-    }
-    if (xf_document_held(look->before)) {
-        sim_breach(look->sim, "invariant 3: %s raises %u to %u while held", look->verb,
-                   look->before->weight, look->after->weight);
-    }
-    if (strcmp(look->verb, "step") != 0 && strcmp(look->verb, "ramp") != 0) {
-        sim_breach(look->sim, "invariant 3: %s raises the weight", look->verb);
-    }
-}
-
 /* I14: a step lasts at least its hold, in true time. */
-static void check_step_time(const struct look *look)
+static void check_step_time(const struct sim_look *look)
 {
     struct sim *sim = look->sim;
     const struct xf_plan_step *step = xf_schedule_step(look->before);
@@ -98,7 +75,7 @@ static void check_step_time(const struct look *look)
 }
 
 /* Invariant 4, I6, I8: nobody that may still reach blue when it is called safe. */
-static void check_safe(const struct look *look)
+static void check_safe(const struct sim_look *look)
 {
     struct sim *sim = look->sim;
     if (look->after->state != XF_CUTOVER_SAFE || look->before->state == XF_CUTOVER_SAFE) {
@@ -109,13 +86,20 @@ static void check_safe(const struct look *look)
     }
     for (unsigned i = 0; i < SIM_PROXIES; i++) {
         const struct sim_proxy *proxy = &sim->proxies[i];
+        if (proxy->forgotten || sim->now < proxy->excused_until) {
+            continue; /* a person said that it does not count */
+        }
         if (!proxy->alive || proxy->document == NULL) {
-            if (sim->now - 8000 > proxy->frozen_until) { /* dead for long: it must block */
+            if (sim->now - 8000 > proxy->frozen_until &&
+                sim->now - 8000 > proxy->began_at) { /* dead for long: it must block */
                 sim_breach(sim, "I8: safe although %s has vanished", proxy->name);
             }
             continue;
         }
-        if (proxy->document->state != XF_CUTOVER_DRAINING || !sim_proxy_in_force(sim, proxy)) {
+        if (proxy->override.on) {
+            sim_breach(sim, "invariant 4: safe although %s has an override", proxy->name);
+        } else if (proxy->document->state != XF_CUTOVER_DRAINING ||
+                   !sim_proxy_in_force(sim, proxy)) {
             sim_breach(sim, "invariant 4: safe although %s has not draining in force", proxy->name);
         } else if (sim_proxy_busy(sim, proxy) > 0) {
             sim_breach(sim, "invariant 4: safe although %s has %u requests on blue", proxy->name,
@@ -127,7 +111,23 @@ static void check_safe(const struct look *look)
     sim->safes++;
 }
 
-static void count(const struct look *look)
+/* Whom a person forgot, and what a person allowed a hook. */
+static void check_forgotten(const struct sim_look *look)
+{
+    struct sim *sim = look->sim;
+    if (strcmp(look->verb, "forget") == 0) {
+        for (unsigned i = 0; i < SIM_PROXIES; i++) {
+            if (strstr(look->sentence, sim->proxies[i].name) != NULL) {
+                sim->proxies[i].forgotten = true;
+            }
+        }
+    }
+    if (strcmp(look->verb, "finalize") == 0 && strstr(look->sentence, "run again") != NULL) {
+        sim->hooks[look->before->action.index % SIM_HOOKS].allowed++;
+    }
+}
+
+static void count(const struct sim_look *look)
 {
     struct sim *sim = look->sim;
     sim->changes++;
@@ -144,29 +144,33 @@ void sim_check_write(struct sim *sim, const char *before_text, const struct xf_s
     struct xf_document *after = NULL;
     struct xf_error err = {0};
     json_t *entry = json_loads(write->entry, 0, NULL);
-    struct look look = {.sim = sim, .write = write};
+    struct sim_look look = {.sim = sim, .write = write};
     if (entry == NULL || xf_document_read(write->document, &after, &err) != 0) {
         sim_breach(sim, "I5: what is written does not read back: %s", err.message);
         json_decref(entry);
         return;
     }
     look.verb = json_string_value(json_object_get(entry, "verb"));
+    look.sentence = json_string_value(json_object_get(entry, "sentence"));
+    sim->resumed = strcmp(look.verb, "resume") == 0;
     const char *actor = json_string_value(json_object_get(entry, "actor"));
     look.by_itself = strcmp(actor, "crossfade") == 0 || strcmp(actor, "guard") == 0;
     look.after = after;
     sim_trace(sim, "%s by %s: %s %u step %d (%s)", look.verb, actor,
-              xf_cutover_state_name(after->state), after->weight, after->step + 1,
-              json_string_value(json_object_get(entry, "sentence")));
+              xf_cutover_state_name(after->state), after->weight, after->step + 1, look.sentence);
     check_order(&look);
     if (before_text != NULL && xf_document_read(before_text, &before, NULL) == 0) {
         look.before = before;
         if (strcmp(look.verb, "restored") == 0) {
             sim->step_entered_at = 0; /* the store had lost steps that were truly made */
+            sim_check_restored(&look);
         } else {
             check_arrow(&look);
-            check_rise(&look);
+            sim_check_rise(&look);
+            sim_check_approval(&look);
             check_step_time(&look);
             check_safe(&look);
+            check_forgotten(&look);
             count(&look);
         }
     }

@@ -115,7 +115,13 @@ static enum xf_store_result check_write(const struct sim *sim, const struct op *
     if (sim->version.epoch > write->next.epoch) {
         return XF_STORE_EPOCH_BEHIND;
     }
+    if (write->restored && (sim->version.generation > write->next.generation ||
+                            (sim->version.generation == write->next.generation &&
+                             sim->version.revision >= write->next.revision))) {
+        return XF_STORE_STALE; /* a recovery goes beyond what stands */
+    }
     if (!write->restored && sim->options.mutant != SIM_NO_EXPECTED &&
+        sim->options.mutant != SIM_NEW_ID_ON_RETRY &&
         (sim->version.generation != write->expected.generation ||
          sim->version.revision != write->expected.revision)) {
         return XF_STORE_STALE;
@@ -123,8 +129,32 @@ static enum xf_store_result check_write(const struct sim *sim, const struct op *
     return XF_STORE_OK;
 }
 
+/* A retry that carries another id is not known again; without the comparison of versions it counts
+ * as a new change. */
+static void change_id(struct sim *sim, struct op *op)
+{
+    for (size_t i = 0; i < sim->log_count; i++) {
+        if (strcmp(sim->log[i].write_id, op->write_id) == 0) {
+            snprintf(op->write_id, sizeof(op->write_id), "00000000-0000-4000-c000-%012llx",
+                     (unsigned long long) sim_draw(sim, 1ull << 40));
+        }
+    }
+}
+
+static char *approved(const char *text)
+{
+    json_t *root = json_loads(text, 0, NULL);
+    json_object_set_new(root, "approved", json_true());
+    char *changed = json_dumps(root, JSON_COMPACT);
+    json_decref(root);
+    return changed;
+}
+
 static void do_write(struct sim *sim, struct op *op)
 {
+    if (sim->options.mutant == SIM_NEW_ID_ON_RETRY) {
+        change_id(sim, op);
+    }
     op->result = check_write(sim, op);
     if (op->result != XF_STORE_OK) {
         return;
@@ -145,19 +175,39 @@ static void do_write(struct sim *sim, struct op *op)
                             .entry = strdup(op->entry)};
     memcpy(log->write_id, op->write_id, sizeof(log->write_id));
     free(sim->document);
-    sim->document = strdup(op->document);
+    sim->document = sim->options.mutant == SIM_RESUME_APPROVES && sim->resumed
+                        ? approved(op->document)
+                        : strdup(op->document);
     sim->version = op->write.next;
     memcpy(sim->write_id, op->write_id, sizeof(sim->write_id));
     sim->present = true;
     sim->written_at = sim->now;
 }
 
-/* The document as a leader that has lost the holds would see it. */
-static char *without_holds(const char *text)
+/* The document as a leader would see it that broke one rule. */
+static char *misread(const struct sim *sim, const char *text)
 {
     json_t *root = json_loads(text, 0, NULL);
-    json_object_set_new(root, "holds", json_object());
-    json_object_set_new(root, "pauses", json_array());
+    json_t *signal = json_object_get(root, "signal");
+    json_t *action = json_object_get(root, "action");
+    switch (sim->options.mutant) {
+    case SIM_HOLDS_LOST:
+        json_object_set_new(root, "holds", json_object());
+        json_object_set_new(root, "pauses", json_array());
+        break;
+    case SIM_REVOKED_UNNUMBERED:
+        if (json_integer_value(json_object_get(signal, "sequence")) == 2) {
+            json_object_set_new(signal, "sequence", json_integer(1));
+        }
+        break;
+    case SIM_ACTION_AGAIN:
+        if (json_is_object(action)) {
+            json_object_set_new(action, "started", json_false());
+        }
+        break;
+    default:
+        break;
+    }
     char *changed = json_dumps(root, JSON_COMPACT);
     json_decref(root);
     return changed;
@@ -165,12 +215,16 @@ static char *without_holds(const char *text)
 
 static void do_swap(struct sim *sim, struct op *op)
 {
-    bool same = strcmp(sim->lease.holder, op->seen.holder) == 0 &&
-                sim->lease.beat == op->seen.beat && sim->lease.epoch == op->seen.epoch;
+    bool same = sim->options.mutant == SIM_LEASE_FOR_ALL ||
+                (strcmp(sim->lease.holder, op->seen.holder) == 0 &&
+                 sim->lease.beat == op->seen.beat && sim->lease.epoch == op->seen.epoch);
     bool again = strcmp(sim->lease.holder, op->swap.holder) == 0 &&
                  sim->lease.beat == op->swap.beat && sim->lease.epoch == op->swap.epoch;
     op->result = again ? XF_STORE_ALREADY : same ? XF_STORE_OK : XF_STORE_FENCED;
     if (same) {
+        if (strcmp(sim->lease.holder, op->swap.holder) != 0) {
+            sim->led_since = sim->now;
+        }
         sim->lease = op->swap;
     }
 }
@@ -185,8 +239,8 @@ static void perform(struct sim *sim, struct op *op)
         op->state.version = sim->version;
         memcpy(op->state.write_id, sim->write_id, sizeof(op->state.write_id));
         if (sim->present) {
-            op->document = sim->options.mutant == SIM_HOLDS_LOST ? without_holds(sim->document)
-                                                                 : strdup(sim->document);
+            op->document = sim->options.mutant == SIM_HEALTHY ? strdup(sim->document)
+                                                              : misread(sim, sim->document);
         }
         break;
     case OP_WRITE:
@@ -428,5 +482,24 @@ void sim_store_restore(struct sim *sim)
     while (sim->log_count > sim->saved_log_count) {
         free(sim->log[--sim->log_count].entry);
     }
+    sim->lost_saves++;
+}
+
+/* FLUSHALL: lease and checkpoints go as well. */
+void sim_store_flush(struct sim *sim)
+{
+    free(sim->document);
+    sim->document = NULL;
+    sim->present = false;
+    sim->version = (struct xf_version){0};
+    sim->write_id[0] = '\0';
+    while (sim->log_count > 0) {
+        free(sim->log[--sim->log_count].entry);
+    }
+    for (unsigned i = 0; i < 2; i++) {
+        free(sim->checkpoints[i]);
+        sim->checkpoints[i] = NULL;
+    }
+    sim->lease = (struct xf_store_lease){0};
     sim->lost_saves++;
 }
