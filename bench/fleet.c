@@ -285,7 +285,8 @@ static void on_connected(void *context, bool up)
 static bool begin(struct fleet *fleet, unsigned number)
 {
     struct proxy *proxy = &fleet->proxies[number];
-    struct xf_bus_agent_calls calls = {on_received, on_connected, proxy};
+    struct xf_bus_agent_calls calls = {
+        .received = on_received, .connected = on_connected, .context = proxy};
     struct xf_error err = {0};
     struct timeval second = {1, 0};
     proxy->fleet = fleet;
