@@ -90,6 +90,8 @@ class Run:
         good = self.command(f"black box, {name}", [
             sys.executable, "-m", "pytest", "-q", "-c", "tests/pytest.ini", "tests/blackbox",
             "-m", markers, f"--junitxml={report}",
+            # They mostly wait: for holds, quiet times and servers. A file's tests share fixtures.
+            "-n", str(2 * self.jobs), "--dist", "loadfile",
         ],
             CROSSFADE_BINARY=str(TREE / binary))
         self.count.add_pytest(report, good, name)
