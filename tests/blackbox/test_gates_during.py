@@ -1,7 +1,10 @@
 """`gates.during` on the built program, with a real Prometheus: what holds, and what lets go."""
 
 import http.server
+import json
 import threading
+import urllib.error
+import urllib.request
 
 import pytest
 
@@ -59,7 +62,16 @@ def prometheus(folder, started, exporter):
     made.url = f"http://127.0.0.1:{port}"
     started.append(made)
     net.wait_until(lambda: net.accepts(port), 30, "prometheus")
+    net.wait_until(lambda: has_a_sample(made.url), 30, "the first sample")
     return made
+
+
+def has_a_sample(url):
+    try:
+        with urllib.request.urlopen(f"{url}/api/v1/query?query=shop_errors") as answer:
+            return json.load(answer)["data"]["result"]
+    except urllib.error.HTTPError:  # 503: it is still starting
+        return None
 
 
 def gate_hold(status):

@@ -50,7 +50,7 @@ def test_requests_share_one_connection_to_a_server_that_proved_itself(world):
     for _ in range(20):
         answer = request(proxy.port, "/")
         assert (answer.status, answer.body) == (200, b"v1\n")
-    entries = server.log_entries()
+    entries = server.logged(20)
     assert len(entries) >= 20
     assert len({entry[0] for entry in entries}) == 1  # one handshake for all
     assert entries[0][3] == "TLSv1.3"
@@ -62,7 +62,7 @@ def test_the_name_is_sent_and_verified(world):
     ca = str(world.authority[0])
     proxy = world.proxy([server.address], {"ca": ca, "server_name": "kong.example"})
     assert request(proxy.port, "/").status == 200
-    assert server.log_entries()[0][1] == "kong.example"
+    assert server.logged(1)[0][1] == "kong.example"
     proxy = world.proxy([server.address], {"ca": ca, "server_name": "other.example"})
     assert request(proxy.port, "/").status == 502
     assert "event=upstream.tls_failed" in proxy.log and "hostname mismatch" in proxy.log
@@ -108,7 +108,7 @@ def test_a_client_certificate_is_shown(world, folder):
     proxy = world.proxy([server.address], {"ca": ca, "certificate": str(leaf[0]),
                                            "key": str(leaf[1])})
     assert request(proxy.port, "/").status == 200
-    assert "crossfade" in server.log_entries()[0][4]
+    assert "crossfade" in server.logged(1)[0][4]
     proxy = world.proxy([server.address], {"ca": ca})
     assert request(proxy.port, "/").status == 400  # nginx's word
 
@@ -120,7 +120,7 @@ def test_a_new_connection_resumes_the_last_session(world, protocol):
     for _ in range(5):
         assert request(proxy.port, "/").status == 200
         time.sleep(0.05)
-    entries = server.log_entries()
+    entries = server.logged(5)
     assert [entry[2] for entry in entries] == [False, True, True, True, True]
     assert {entry[3] for entry in entries} == {protocol}
 

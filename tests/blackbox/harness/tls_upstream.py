@@ -81,6 +81,11 @@ class TlsNginx:
                                 self.folder / "error.log"], self.folder / "out.log")
         net.wait_until(lambda: net.accepts(self.port), what=f"nginx {name} listening", timeout=10)
 
+    def logged(self, count):
+        """log_entries() once there are `count`: nginx writes a line after its answer has left."""
+        return net.wait_until(lambda: len(self.log_entries()) >= count and self.log_entries(), 5,
+                              f"{count} lines in nginx's log")
+
     def log_entries(self, path="/"):
         """[(connection, name asked for, resumed, protocol, client's name)] of requests to path."""
         log = self.folder / "access.log"
