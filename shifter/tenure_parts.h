@@ -98,7 +98,6 @@ struct xf_tenure {
     bool doubted;     /* the store was found empty, damaged or older: the fleet is heard first */
     bool unreadable;  /* what stands there is not ours: written over only with what is known */
     bool log_differs; /* the log's top is elsewhere than the state: it is read, and passed */
-    bool unsure;      /* restored while a member was silent that may know more */
     uint64_t generation_met;     /* the largest seen anywhere */
     int64_t ahead_ms;            /* since when a member is ahead of what is known; 0: none is */
     struct xf_document *offered; /* the newest that a proxy offered; NULL: none */

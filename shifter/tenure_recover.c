@@ -125,17 +125,6 @@ static bool heard(const struct xf_tenure *tenure)
     return true;
 }
 
-static bool anybody_silent(const struct xf_tenure *tenure)
-{
-    const struct xf_roster *roster = tenure->options.roster;
-    for (unsigned i = 0; i < xf_roster_count(roster); i++) {
-        if (xf_member_silent(xf_roster_member(roster, i), xf_tenure_now(tenure))) {
-            return true;
-        }
-    }
-    return false;
-}
-
 static void adopt_offer(struct xf_tenure *tenure)
 {
     char before[XF_VERSION_TEXT_BYTES], after[XF_VERSION_TEXT_BYTES], text[160];
@@ -198,6 +187,5 @@ bool xf_tenure_recovering(struct xf_tenure *tenure)
     if (tenure->unreadable && tenure->version.generation == 0) {
         return true; /* nobody knows a state: what stands there is not overwritten */
     }
-    tenure->unsure = (tenure->unsure || tenure->holds_newer) && anybody_silent(tenure);
     return false;
 }
