@@ -120,6 +120,8 @@ def test_no_signal_passes_a_worker_that_stopped_between_choosing_and_counting(ma
         stopped = net.wait_until(
             lambda: [each for each in proxy.workers() if each.state == "T"], 10, "a stop")
         stop_file.unlink()
+        time.sleep(0.2)  # the other worker may have seen the file too
+        stopped = [each for each in proxy.workers() if each.state == "T"]
         try:
             done = proxy.cli("step", "--timeout", "3s", timeout=30)
             assert done.code != 0, "it was called in force on a stopped worker"
