@@ -160,12 +160,20 @@ static bool wait_until(const PGconn *connection, int64_t deadline_ms)
     }
 }
 
-/* Ends a connection that cannot be waited for: what follows on it fails at once. */
+static bool is_copy(const PGresult *rows)
+{
+    ExecStatusType status = PQresultStatus(rows);
+    return status == PGRES_COPY_IN || status == PGRES_COPY_OUT || status == PGRES_COPY_BOTH;
+}
+
+/* Ends a connection that cannot be waited for: what follows on it fails at once.  In a COPY libpq
+ * makes results without end. */
 static void cut(PGconn *connection)
 {
     PGresult *rest;
     (void) shutdown(PQsocket(connection), SHUT_RDWR);
-    while ((rest = PQgetResult(connection)) != NULL && PQstatus(connection) == CONNECTION_OK) {
+    while ((rest = PQgetResult(connection)) != NULL && !is_copy(rest) &&
+           PQstatus(connection) == CONNECTION_OK) {
         PQclear(rest);
     }
     PQclear(rest);
@@ -200,8 +208,7 @@ static PGresult *ask(PGconn *connection, const char *sql, int count, const char 
         }
         PQclear(last);
         last = next;
-        ExecStatusType status = PQresultStatus(next);
-        if (status == PGRES_COPY_IN || status == PGRES_COPY_OUT || status == PGRES_COPY_BOTH) {
+        if (is_copy(next)) {
             cut(connection); /* it would never end */
             return last;
         }
@@ -223,6 +230,10 @@ int xf_database_query(PGconn *connection, const char *sql, int parameters_count,
     if (status == PGRES_TUPLES_OK || status == PGRES_COMMAND_OK) {
         *ret = rows;
         return 0;
+    }
+    if (is_copy(rows)) {
+        PQclear(rows);
+        return XF_FAIL(err, XF_E_FAILED, "COPY gives no rows: write the query as SELECT");
     }
     const char *state = PQresultErrorField(rows, PG_DIAG_SQLSTATE);
     const char *primary = PQresultErrorField(rows, PG_DIAG_MESSAGE_PRIMARY);

@@ -170,6 +170,18 @@ def test_a_server_that_stops_within_a_query_is_given_up_and_says_so(tmp_path, po
 
 
 @pytest.mark.long
+def test_a_query_that_is_a_copy_fails_its_gate_and_ends(tmp_path, postgres):
+    write(tmp_path, {"old": postgres.url("k30")})
+    gate = {"postgres": {"database": "old", "query": "COPY (SELECT 1) TO STDOUT"}}
+    (tmp_path / "copy.yaml").write_text(
+        "name: kong-3.1\nservice: gateway\nto: kong-new\nsteps: [{weight: 100%, hold: 1s}]\n"
+        f"gates: {{before_start: [{json.dumps(gate)}]}}\n")
+    done = subprocess.run(
+        [BINARY, "preflight", str(tmp_path / "copy.yaml"), "-c", str(tmp_path / "crossfade.yaml")],
+        capture_output=True, text=True, timeout=20)
+    assert done.returncode == 1 and "write the query as SELECT" in done.stdout, done.stderr
+
+
 def test_a_stopped_server_hangs_and_a_killed_one_refuses(tmp_path):
     with tempfile.TemporaryDirectory(prefix="crossfade-postgres-") as folder:
         server = Postgres(folder)
