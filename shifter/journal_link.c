@@ -21,6 +21,7 @@
 #define CONNECT_S    5
 #define QUERY_S      15 /* the server's own limits are lower; this is for one that hangs */
 #define WHY_BYTES    320
+#define ODD_TEXT     "the server answered oddly"
 #define READ_ONLY_TEXT                                                                             \
     "the server is a read-only standby: name its primary in journal.url, or all servers with "     \
     "target_session_attrs=read-write"
@@ -171,6 +172,13 @@ static void finish_query(struct xf_journal_link *link)
     PQclear(rows);
 }
 
+/* Nothing of ours is a COPY, and in one libpq makes results without end. */
+static bool is_copy(const PGresult *rows)
+{
+    ExecStatusType status = PQresultStatus(rows);
+    return status == PGRES_COPY_IN || status == PGRES_COPY_OUT || status == PGRES_COPY_BOTH;
+}
+
 static void read_answer(struct xf_journal_link *link)
 {
     if (PQconsumeInput(link->connection) != 1) {
@@ -185,6 +193,11 @@ static void read_answer(struct xf_journal_link *link)
             } else if (link->connection != NULL) {
                 wait_for(link, EV_READ);
             }
+            return;
+        }
+        if (is_copy(rows)) {
+            PQclear(rows);
+            fail(link, ODD_TEXT);
             return;
         }
         if (link->rows == NULL) {
@@ -231,7 +244,7 @@ static void got_server(void *context, const PGresult *rows)
         return;
     }
     if (PQntuples(rows) != 1) {
-        fail(link, "the server answered oddly");
+        fail(link, ODD_TEXT);
     } else if (PQgetvalue(rows, 0, 0)[0] == 't') {
         fail(link, READ_ONLY_TEXT);
     } else if (strcmp(PQgetvalue(rows, 0, 1), "UTF8") != 0) {

@@ -3,6 +3,8 @@
 import os
 import select
 import signal
+import socket
+import struct
 import subprocess
 import tempfile
 import threading
@@ -270,6 +272,33 @@ def test_a_server_that_hangs_is_left_and_found_again(make, postgres):
             os.kill(pid, signal.SIGCONT)
     proxy.wait_status(lambda s: not any(h["reason"] == "journal" for h in s["holds"]), 30)
     check_complete(proxy, postgres)
+
+
+def copying(listener):
+    """A server that lets everybody in and answers each question with a COPY that brings nothing."""
+    while True:
+        try:
+            client = listener.accept()[0]
+        except OSError:
+            return
+        with client:
+            if client.recv(8)[4:] == struct.pack("!I", 80877103):  # wants TLS
+                client.sendall(b"N")
+            client.recv(4096)
+            client.sendall(b"R" + struct.pack("!II", 8, 0) + b"Z" + struct.pack("!I", 5) + b"I")
+            client.recv(4096)
+            client.sendall(b"H" + struct.pack("!IbH", 7, 0, 0))
+            client.recv(4096)  # until it is left
+
+
+def test_a_server_that_answers_with_a_copy_does_not_hold_the_leader_up(make):
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        threading.Thread(target=copying, args=(listener,), daemon=True).start()
+        port = listener.getsockname()[1]
+        proxy = make(migrate=False, url=f"postgresql://x@127.0.0.1:{port}/x?sslmode=prefer")
+        net.wait_until(lambda: "answered oddly" in proxy.log, 10, "the log says why")
+        proxy.cli("start", proxy.plan(plan()), check=0)
+        listener.shutdown(socket.SHUT_RDWR)
 
 
 def test_roles_from_the_documented_script_are_enough_and_no_more(make, postgres):
