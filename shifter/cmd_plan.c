@@ -55,6 +55,15 @@ static int take_option(struct request *request, int option)
     case 't':
         request->cli.target.token_file = optarg;
         return 0;
+    case 'a':
+        request->cli.target.ca = optarg;
+        return 0;
+    case 'e':
+        request->cli.target.certificate = optarg;
+        return 0;
+    case 'k':
+        request->cli.target.key = optarg;
+        return 0;
     default:
         return usage("unknown option, or a value is missing");
     }
@@ -62,13 +71,12 @@ static int take_option(struct request *request, int option)
 
 static int parse_arguments(int argc, char **argv, struct request *ret)
 {
-    static const struct option longs[] = {{"config", required_argument, NULL, 'c'},
-                                          {"output", required_argument, NULL, 'o'},
-                                          {"rps", required_argument, NULL, 'r'},
-                                          {"socket", required_argument, NULL, 's'},
-                                          {"url", required_argument, NULL, 'u'},
-                                          {"token-file", required_argument, NULL, 't'},
-                                          {NULL, 0, NULL, 0}};
+    static const struct option longs[] = {
+        {"config", required_argument, NULL, 'c'}, {"output", required_argument, NULL, 'o'},
+        {"rps", required_argument, NULL, 'r'},    {"socket", required_argument, NULL, 's'},
+        {"url", required_argument, NULL, 'u'},    {"token-file", required_argument, NULL, 't'},
+        {"ca", required_argument, NULL, 'a'},     {"certificate", required_argument, NULL, 'e'},
+        {"key", required_argument, NULL, 'k'},    {NULL, 0, NULL, 0}};
     int option;
     ret->plan_path = NULL;
     ret->config_path = NULL;

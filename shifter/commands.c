@@ -147,9 +147,8 @@ const struct xf_command xf_commands[] = {
      xf_cmd_kong},
     {"plan", "FILE [-c FILE] [--rps N] [-o json]",
      "what a plan will do, when, and what could fail at worst; changes nothing",
-     "The rate is --rps, else the running daemon's (--socket, or --url with --token-file).  -c: "
-     "the\n"
-     "plan must fit that configuration.",
+     "The rate is --rps, else the running daemon's (--socket, or --url with --token-file; https:\n"
+     "--ca FILE, --certificate FILE --key FILE).  -c: the plan must fit that configuration.",
      xf_cmd_plan},
     {"preflight", "PLAN [--only NAME,...] [-c FILE] [-o json]",
      "run a plan's gates and change nothing",

@@ -323,6 +323,9 @@ def test_the_port_speaks_tls_and_certificates_say_who_comes(crossfade, nginx, fo
                          *(own if name else ()), check=check)
 
     assert afar("jane", "status", "-o", "json", check=0).json["service"] == "gateway"
+    steps = [{"weight": "100%", "hold": "1s"}]
+    afar("jane", "plan", proxy.plan({"name": "web", "service": "gateway", "to": "web-v2",
+                                     "steps": steps}), check=0)
     afar("jane", "start", "--to", "web-v2", check=8)
     afar("ops", "start", "--to", "web-v2", check=0)
     afar("ops", "weight", "10%", "--force", check=8)
