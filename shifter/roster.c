@@ -243,6 +243,16 @@ bool xf_roster_forget(struct xf_roster *roster, const char *proxy, int64_t now_m
     return false;
 }
 
+void xf_roster_recall_forgotten(struct xf_roster *roster, const char *id, int64_t now_ms)
+{
+    struct xf_message_proxy proxy = {.name = ""};
+    if (!xf_roster_forget(roster, id, now_ms) && find_id(roster, id) == NULL &&
+        !xf_roster_forgotten(roster, id)) {
+        (void) snprintf(proxy.id, sizeof(proxy.id), "%s", id);
+        bury(roster, &proxy);
+    }
+}
+
 unsigned xf_roster_count(const struct xf_roster *roster)
 {
     return roster->count;

@@ -40,6 +40,9 @@ bool xf_roster_joined(struct xf_roster *roster, const char *id, const char *name
 /* By name or id; false: unknown, or not silent.  Its id is remembered, so that its return is seen.
  */
 bool xf_roster_forget(struct xf_roster *roster, const char *proxy, int64_t now_ms);
+/* Who an earlier leader was told to forget: by id, and not if it speaks.  No member need be known
+ * by it: the store's roster may still name it. */
+void xf_roster_recall_forgotten(struct xf_roster *roster, const char *id, int64_t now_ms);
 /* A member by name or id, NULL: there is none. */
 const struct xf_member *xf_roster_find(const struct xf_roster *roster, const char *proxy);
 /* The return of `id` was told. */

@@ -27,8 +27,8 @@ void xf_tenure_members_recall(struct xf_tenure *tenure, const char *text)
     const json_t *forgotten = json_object_get(root, "forgotten");
     for (size_t i = 0; i < json_array_size(forgotten) && i < XF_FORGOTTEN_MAX; i++) {
         const char *id = json_string_value(json_array_get(forgotten, i));
-        if (id != NULL) { /* an earlier leader was told so; who speaks is not forgotten */
-            (void) xf_roster_forget(tenure->options.roster, id, xf_tenure_now(tenure));
+        if (id != NULL && xf_uuid_valid(id)) {
+            xf_roster_recall_forgotten(tenure->options.roster, id, xf_tenure_now(tenure));
         }
     }
     json_decref(root);

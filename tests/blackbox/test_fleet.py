@@ -7,6 +7,7 @@ import time
 import pytest
 
 from harness.load import Load
+from harness.net import wait_until
 from harness.redis import Redis
 
 pytestmark = pytest.mark.slow
@@ -88,7 +89,7 @@ def test_another_leads_when_the_leader_is_killed_and_the_weight_stays(fleet):
 
 
 def test_a_silent_proxy_blocks_until_it_is_forgotten_and_is_noticed_when_it_speaks_again(fleet):
-    (one, two), _, _, _ = fleet
+    (one, two), redis, _, _ = fleet
     one.cli("start", "--to", "v2", check=0)
     identity = (two.folder / "state" / "id").read_text().split()[0]
     assert one.cli("forget", "nobody", "--yes").code == 2
@@ -104,6 +105,14 @@ def test_a_silent_proxy_blocks_until_it_is_forgotten_and_is_noticed_when_it_spea
         one.cli("forget", identity, "--yes", check=0)  # harmless
         status = one.wait_status(lambda s: len(s["proxies"]) == 1, 5, "one proxy")
         assert all(hold["reason"] != "lag" for hold in status["holds"])
+        progress = next(key for key in redis.keys() if key.endswith(":progress"))
+        wait_until(lambda: identity in redis.command("GET", progress).split("forgotten")[1], 5, "a checkpoint with it")
+        shifter = one.child("shifter").pid
+        os.kill(shifter, signal.SIGKILL)
+        one.wait_child_replaced("shifter", shifter)
+        status = one.wait_status(lambda s: s["leader"] is not None and s["leader"]["id"] != status["leader"]["id"]
+                                 and s["proxies"] != [], 20, "a leader that was never told")
+        assert [proxy["silent"] for proxy in status["proxies"]] == [False]
     finally:
         for pid in processes:
             os.kill(pid, signal.SIGCONT)

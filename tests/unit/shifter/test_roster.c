@@ -228,6 +228,24 @@ static void a_forgotten_member_that_speaks_again_is_a_member_and_is_noticed(void
     assert_false(xf_roster_find(bench->roster, ID_A)->returned);
 }
 
+static void who_an_earlier_leader_forgot_does_not_come_back_by_the_stores_roster(void **state)
+{
+    struct bench *bench = *state;
+    int64_t now_ms = bench->question.now_ms;
+    for (unsigned i = 0; i < 2 * XF_FORGOTTEN_MAX; i++) { /* at each loading; kept once */
+        xf_roster_recall_forgotten(bench->roster, ID_A, now_ms);
+    }
+    xf_roster_recall_forgotten(bench->roster, ID_B, now_ms);
+    assert_true(xf_roster_joined(bench->roster, ID_A, "a", now_ms));
+    assert_true(xf_roster_joined(bench->roster, ID_B, "b", now_ms));
+    assert_int_equal(fleet(bench)->members, 0);
+    hear(bench, &(struct said){ID_A, BOOT_1, "a", 5, true, 0, 0, false});
+    assert_true(xf_roster_find(bench->roster, "a")->returned);
+    xf_roster_recall_forgotten(bench->roster, ID_A, now_ms); /* it speaks */
+    assert_int_equal(fleet(bench)->members, 1);
+    assert_false(xf_roster_forgotten(bench->roster, ID_A));
+}
+
 static void one_identity_with_two_live_boots_blocks(void **state)
 {
     struct bench *bench = *state;
@@ -307,6 +325,7 @@ int main(void)
         CASE(silence_blocks_until_it_ends_or_is_forgotten),
         CASE(who_speaks_is_not_forgotten_and_who_leaves_is_gone),
         CASE(a_forgotten_member_that_speaks_again_is_a_member_and_is_noticed),
+        CASE(who_an_earlier_leader_forgot_does_not_come_back_by_the_stores_roster),
         CASE(one_identity_with_two_live_boots_blocks),
         CASE(a_member_recalled_from_the_store_is_silent_until_heard),
         CASE(who_joined_lags_until_it_is_heard_and_is_silent_soon),
