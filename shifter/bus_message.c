@@ -139,6 +139,17 @@ void xf_message_command_release(struct xf_message_command *command)
     command->arguments = NULL;
 }
 
+/* Borrowed; NULL: refused. */
+static const char *read_document(struct xf_json *reader, const json_t *message)
+{
+    const json_t *document = json_object_get(message, "document");
+    if (!json_is_string(document) || json_string_length(document) > XF_DOCUMENT_BYTES_MAX) {
+        xf_json_fail(reader, "document", "is not a string of bearable length");
+        return NULL;
+    }
+    return json_string_value(document);
+}
+
 json_t *xf_message_state_make(const struct xf_message_state *state)
 {
     json_t *message = xf_message_new(XF_MESSAGE_STATE);
@@ -169,10 +180,7 @@ int xf_message_state_read(const json_t *message, struct xf_message_state *ret, s
     xf_message_name_read(&reader, message, "service", read.service);
     xf_json_version(&reader, message, "version", XF_JSON_NEEDED, &read.version);
     read_uuid(&reader, message, "write_id", read.write_id);
-    const json_t *document = json_object_get(message, "document");
-    if (!json_is_string(document) || json_string_length(document) > XF_DOCUMENT_BYTES_MAX) {
-        xf_json_fail(&reader, "document", "is not a string of bearable length");
-    }
+    read.document = read_document(&reader, message);
     const json_t *progress = xf_json_object(&reader, message, "progress", XF_JSON_NEEDED);
     xf_json_int(&reader, progress, "step_elapsed_ms", XF_JSON_NEEDED, -1, INT64_MAX,
                 &read.progress.step_elapsed_ms);
@@ -195,7 +203,6 @@ int xf_message_state_read(const json_t *message, struct xf_message_state *ret, s
     if (reader.failed) {
         return -1;
     }
-    read.document = json_string_value(document);
     *ret = read;
     return 0;
 }
@@ -248,14 +255,10 @@ int xf_message_offer_read(const json_t *message, struct xf_message_offer *ret, s
     xf_message_name_read(&reader, message, "service", read.service);
     xf_json_version(&reader, message, "version", XF_JSON_NEEDED, &read.version);
     read_uuid(&reader, message, "write_id", read.write_id);
-    const json_t *document = json_object_get(message, "document");
-    if (!json_is_string(document) || json_string_length(document) > XF_DOCUMENT_BYTES_MAX) {
-        xf_json_fail(&reader, "document", "is not a string of bearable length");
-    }
+    read.document = read_document(&reader, message);
     if (reader.failed) {
         return -1;
     }
-    read.document = json_string_value(document);
     *ret = read;
     return 0;
 }
