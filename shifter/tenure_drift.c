@@ -12,7 +12,7 @@
 #include <string.h>
 
 #define FRESH_MS 15000 /* a look counts so long */
-#define AGAIN_MS 5000  /* between looks that a baseline waits for */
+#define AGAIN_MS 5000  /* between looks that a baseline waits for, or that gave nothing */
 
 static bool concerns_now(const struct xf_tenure *tenure)
 {
@@ -47,7 +47,11 @@ void xf_tenure_drift_tick(struct xf_tenure *tenure, bool wanted)
         !xf_cutover_runs(document->state) || document->state >= XF_CUTOVER_FINALIZING) {
         return;
     }
-    bool lately = xf_tenure_now(tenure) - tenure->drift.ended_ms < AGAIN_MS;
+    int64_t now = xf_tenure_now(tenure);
+    if (tenure->drift.failed_ms > 0 && now - tenure->drift.failed_ms < AGAIN_MS) {
+        return;
+    }
+    bool lately = now - tenure->drift.ended_ms < AGAIN_MS;
     bool lacks =
         !(concerns_now(tenure) && lately) && xf_kong_drift_incomplete(document->baseline_json);
     if ((!wanted || is_fresh(tenure)) && !lacks) {
@@ -126,7 +130,9 @@ void xf_tenure_looked(struct xf_tenure *tenure, enum xf_tenure_look purpose, con
         xf_tenure_asked_done(tenure, result);
         return;
     }
+    bool gave = json_is_array(json_object_get(result, "fingerprints"));
     tenure->drift.running = false;
+    tenure->drift.failed_ms = gave ? 0 : xf_tenure_now(tenure);
     xf_tenure_drift_found(tenure, result);
 }
 

@@ -128,8 +128,9 @@ struct xf_tenure {
         bool known; /* what follows is about `baseline` and `step_entry` */
         uint64_t attempts, step_entry;
         int64_t ended_ms;
-        char *against;  /* owned: the baseline that it was held against */
-        char *complete; /* owned: that baseline with what it lacked; NULL: it lacked nothing */
+        int64_t failed_ms; /* when the last look gave nothing at all; 0: it gave something */
+        char *against;     /* owned: the baseline that it was held against */
+        char *complete;    /* owned: that baseline with what it lacked; NULL: it lacked nothing */
         bool drifted, unseen;
         char sentence[XF_SENTENCE_BYTES];
     } drift;
