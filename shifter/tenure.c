@@ -250,10 +250,7 @@ static void got_log(void *context, enum xf_store_result result,
     if (result == XF_STORE_OK && count > 0) {
         xf_tenure_recover_met(tenure, entries[count - 1].generation);
     }
-    if (!tenure->holds_newer) {
-        tenure->holds_newer = true;
-        tenure->found = tenure->version;
-    }
+    xf_tenure_recover_beyond(tenure);
     tenure->log_differs = false;
     tenure->read_log = false;
     tenure->read_progress = true;

@@ -214,6 +214,8 @@ bool xf_tenure_recovering(struct xf_tenure *tenure);
 /* The document that is known where the store has none; false: no memory. */
 bool xf_tenure_recover_absent(struct xf_tenure *tenure);
 void xf_tenure_recover_met(struct xf_tenure *tenure, uint64_t generation);
+/* The next write restores, and expects what was loaded to stand in the store. */
+void xf_tenure_recover_beyond(struct xf_tenure *tenure);
 void xf_tenure_recover_release(struct xf_tenure *tenure);
 
 /* tenure_members.c: who is known, from the checkpoint and from the store's roster. */

@@ -28,6 +28,14 @@ void xf_tenure_recover_met(struct xf_tenure *tenure, uint64_t generation)
     }
 }
 
+void xf_tenure_recover_beyond(struct xf_tenure *tenure)
+{
+    if (!tenure->holds_newer) {
+        tenure->holds_newer = true;
+        tenure->found = tenure->version;
+    }
+}
+
 void xf_tenure_recover_release(struct xf_tenure *tenure)
 {
     xf_document_destroy(tenure->offered);
@@ -132,9 +140,7 @@ static void adopt_offer(struct xf_tenure *tenure)
                     xf_version_format(&tenure->offered_version, after),
                     xf_version_format(&tenure->version, before));
     xf_tenure_note(tenure, "store.offered", text);
-    if (!tenure->holds_newer) {
-        tenure->found = tenure->version;
-    }
+    xf_tenure_recover_beyond(tenure);
     xf_document_destroy(tenure->document);
     free(tenure->document_text);
     tenure->document = tenure->offered;
@@ -143,7 +149,6 @@ static void adopt_offer(struct xf_tenure *tenure)
     memcpy(tenure->write_id, tenure->offered_id, sizeof(tenure->write_id));
     tenure->offered = NULL;
     tenure->offered_text = NULL;
-    tenure->holds_newer = true;
     tenure->ahead_ms = 0;
     tenure->progress = (struct xf_progress){.weight = tenure->document->weight};
     xf_tenure_judge_follow(tenure);
@@ -179,7 +184,8 @@ bool xf_tenure_recovering(struct xf_tenure *tenure)
             xf_version_compare(&tenure->offered_version, &tenure->version) > 0) {
             adopt_offer(tenure);
         } else {
-            tenure->holds_newer = true; /* nobody gives it away: the best known goes beyond it */
+            xf_tenure_recover_beyond(
+                tenure); /* nobody gives it away: the best known is written beyond it */
         }
     } else {
         tenure->ahead_ms = 0;
