@@ -270,6 +270,9 @@ static void run_gated(struct xf_tenure *tenure)
 void xf_tenure_commands_tick(struct xf_tenure *tenure)
 {
     int64_t now = xf_tenure_now(tenure);
+    if (tenure->commands_count == 0 && tenure->gated == NULL && !tenure->write.on) {
+        tenure->requeued = false; /* it has been answered, with a change or without */
+    }
     if (tenure->gates_passed && !tenure->write.on && xf_tenure_leads(tenure) &&
         xf_tenure_store_ok(tenure)) {
         run_gated(tenure);
