@@ -160,19 +160,18 @@ static bool wait_until(const PGconn *connection, int64_t deadline_ms)
     }
 }
 
-static bool is_copy(const PGresult *rows)
+bool xf_database_is_copy(const PGresult *rows)
 {
     ExecStatusType status = PQresultStatus(rows);
     return status == PGRES_COPY_IN || status == PGRES_COPY_OUT || status == PGRES_COPY_BOTH;
 }
 
-/* Ends a connection that cannot be waited for: what follows on it fails at once.  In a COPY libpq
- * makes results without end. */
+/* Ends a connection that cannot be waited for: what follows on it fails at once. */
 static void cut(PGconn *connection)
 {
     PGresult *rest;
     (void) shutdown(PQsocket(connection), SHUT_RDWR);
-    while ((rest = PQgetResult(connection)) != NULL && !is_copy(rest) &&
+    while ((rest = PQgetResult(connection)) != NULL && !xf_database_is_copy(rest) &&
            PQstatus(connection) == CONNECTION_OK) {
         PQclear(rest);
     }
@@ -208,7 +207,7 @@ static PGresult *ask(PGconn *connection, const char *sql, int count, const char 
         }
         PQclear(last);
         last = next;
-        if (is_copy(next)) {
+        if (xf_database_is_copy(next)) {
             cut(connection); /* it would never end */
             return last;
         }
@@ -231,7 +230,7 @@ int xf_database_query(PGconn *connection, const char *sql, int parameters_count,
         *ret = rows;
         return 0;
     }
-    if (is_copy(rows)) {
+    if (xf_database_is_copy(rows)) {
         PQclear(rows);
         return XF_FAIL(err, XF_E_FAILED, "COPY gives no rows: write the query as SELECT");
     }

@@ -24,5 +24,7 @@ XF_NODISCARD int xf_database_query(PGconn *connection, const char *sql, int para
                                    struct xf_error *err);
 /* A standby answers reads, but shows neither its primary's locks nor its newest rows. */
 XF_NODISCARD int xf_database_is_standby(PGconn *connection, bool *ret, struct xf_error *err);
+/* Whether a result says that a COPY began: PQgetResult() then gives such ones for ever. */
+bool xf_database_is_copy(const PGresult *rows);
 
 #endif

@@ -5,6 +5,7 @@
 
 #include "config/base/check.h"
 #include "shifter/backoff.h"
+#include "shifter/database.h"
 #include "shifter/journal_conninfo.h"
 #include "shifter/journal_schema.h"
 #include "shifter/lookup.h"
@@ -172,13 +173,6 @@ static void finish_query(struct xf_journal_link *link)
     PQclear(rows);
 }
 
-/* Nothing of ours is a COPY, and in one libpq makes results without end. */
-static bool is_copy(const PGresult *rows)
-{
-    ExecStatusType status = PQresultStatus(rows);
-    return status == PGRES_COPY_IN || status == PGRES_COPY_OUT || status == PGRES_COPY_BOTH;
-}
-
 static void read_answer(struct xf_journal_link *link)
 {
     if (PQconsumeInput(link->connection) != 1) {
@@ -195,7 +189,7 @@ static void read_answer(struct xf_journal_link *link)
             }
             return;
         }
-        if (is_copy(rows)) {
+        if (xf_database_is_copy(rows)) { /* nothing of ours is one */
             PQclear(rows);
             fail(link, ODD_TEXT);
             return;
