@@ -5,6 +5,7 @@ Whatever a test starts is ended by its process id; when it fails, the proxy's lo
 
 import re
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,9 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parent))
 
 from harness.crossfade import Crossfade, binary  # noqa: E402
+from harness.scripted import Scripted  # noqa: E402
 from harness.upstream import Nginx, Upstream  # noqa: E402
+from kong_world import Postgres  # noqa: E402
 
 SANITIZER = re.compile(r"ERROR: (Address|Leak|Undefined)\w*Sanitizer|runtime error: |"
                        r"event=assertion\.failed|ERROR: Can't open file")
@@ -65,6 +68,16 @@ def upstream(folder, started):
 
 
 @pytest.fixture
+def scripted(started):
+    """scripted(serve) starts a server that hands each connection's socket to `serve`."""
+    def make(serve):
+        thing = Scripted(serve)
+        started.append(thing)
+        return thing
+    return make
+
+
+@pytest.fixture
 def nginx(folder, started):
     """nginx("v1") starts a real nginx."""
     def make(name="v1"):
@@ -72,6 +85,18 @@ def nginx(folder, started):
         started.append(thing)
         return thing
     return make
+
+
+@pytest.fixture(scope="module")
+def postgres():
+    """A real PostgreSQL, without databases, for the tests of one file."""
+    # A folder of its own: another user runs the server, and pytest's folders are closed to it.
+    with tempfile.TemporaryDirectory(prefix="crossfade-postgres-") as folder:
+        server = Postgres(folder)
+        try:
+            yield server.start()
+        finally:
+            server.stop()
 
 
 @pytest.fixture

@@ -1,90 +1,18 @@
 """A proxy without its store: its own judge, break-glass, and how the fleet follows when they meet again."""
 
-import signal
-import socket
-import threading
 import time
 
 import pytest
 
 from harness import net
+from harness.fault import Fault
 from harness.load import Load
-from harness.processes import Started
+from harness.redis import Redis
 
 pytestmark = pytest.mark.slow
 
 PLAN = {"name": "release", "service": "gateway", "to": "v2", "guard": {"blip": "100ms"},
         "steps": [{"weight": "10%", "hold": "1h"}, {"weight": "100%", "hold": "1h"}]}
-
-
-class Redis:
-    """A real redis-server that remembers what it was told, also when it is killed."""
-
-    def __init__(self, folder):
-        self.folder, self.port = folder, net.free_port()
-        self.start()
-
-    def start(self):
-        self.process = Started(
-            ["redis-server", "--port", self.port, "--bind", "127.0.0.1", "--save", "", "--appendonly", "yes",
-             "--dir", self.folder], self.folder / "redis.log")
-        net.wait_until(lambda: net.accepts(self.port), 15, "redis-server")
-
-    def kill(self):
-        self.process.signal(signal.SIGKILL)
-        self.process.wait(5)
-
-    def end(self):
-        self.process.end()
-
-
-class Link:
-    """A port that leads to another one, until it is cut."""
-
-    def __init__(self, target):
-        self.target, self.port, self.ends = target, net.free_port(), []
-        self.listener = None
-        self.mend()
-
-    def mend(self):
-        self.listener = socket.create_server(("127.0.0.1", self.port))
-        threading.Thread(target=self.accept, args=(self.listener,), daemon=True).start()
-
-    def accept(self, listener):
-        while True:
-            try:
-                near = listener.accept()[0]
-            except OSError:
-                return
-            try:
-                far = socket.create_connection(("127.0.0.1", self.target))
-            except OSError:
-                near.close()
-                continue
-            self.ends += [near, far]
-            for source, to in ((near, far), (far, near)):
-                threading.Thread(target=self.copy, args=(source, to), daemon=True).start()
-
-    @staticmethod
-    def copy(source, to):
-        try:
-            while data := source.recv(65536):
-                to.sendall(data)
-        except OSError:
-            pass
-        for each in (source, to):
-            each.close()
-
-    def cut(self):
-        for each in (self.listener, *self.ends):
-            try:
-                each.shutdown(socket.SHUT_RDWR)
-            except OSError:
-                pass
-            each.close()
-        self.ends = []
-
-    end = cut
 
 
 class Fleet:
@@ -110,9 +38,9 @@ def holds(status):
 
 @pytest.fixture
 def fleet(crossfade, upstream, started, folder):
-    redis = Redis(folder)
+    redis = Redis(folder, arguments=("--appendonly", "yes"))  # it remembers what it was told, also when killed
     started.append(redis)
-    link = Link(redis.port)
+    link = Fault(redis.port)
     started.append(link)
     blue, green = upstream("v1"), upstream("v2")
     hosts = [crossfade({"v1": [blue.address], "v2": [green.address]}, workers=1, extra={
@@ -176,7 +104,7 @@ def test_a_proxy_cut_off_and_aborted_locally_stays_on_blue_and_the_fleet_follows
     fleet.start()
     one, two = fleet.hosts
     assert one.cli("abort", "--local").code == 6  # the store answers
-    fleet.link.cut()
+    fleet.link.set("refuse")
     two.wait_status(lambda s: not s["store"]["ok"], 10, "cut off")
     assert two.cli("abort", "--local").code == 6  # not yet 5 s
     net.wait_until(lambda: two.cli("abort", "--local", "--reason", "smoke").code == 0, 10, "break-glass", every=0.3)
@@ -186,7 +114,7 @@ def test_a_proxy_cut_off_and_aborted_locally_stays_on_blue_and_the_fleet_follows
     assert one.status()["weight"] == {"desired": 10, "actual": 10}
     with Load(two.port, rate=100) as load:
         time.sleep(0.5)
-        fleet.link.mend()
+        fleet.link.set("pass")
         fleet.together(lambda s: s["weight"] == {"desired": 0, "actual": 0} and "override" in holds(s)
                        and all(p["in_force"] for p in s["proxies"]), "the fleet follows")
         time.sleep(2)

@@ -27,16 +27,10 @@ NOT_LOOKED_AT = {"new.level", "new.pending", "distinct", "clone.current"}
 
 
 @pytest.fixture(scope="module")
-def postgres():
-    with tempfile.TemporaryDirectory(prefix="crossfade-postgres-") as folder:
-        server = Postgres(folder)
-        try:
-            server.start()
-            server.make("k30", fresh("3.0"))
-            server.make("k31", fresh("3.1"))
-            yield server
-        finally:
-            server.stop()
+def postgres(postgres):
+    postgres.make("k30", fresh("3.0"))
+    postgres.make("k31", fresh("3.1"))
+    return postgres
 
 
 class Relay:

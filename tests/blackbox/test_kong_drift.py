@@ -1,26 +1,14 @@
 """Writes into Kong's databases during a cutover: found by fingerprint, and kept out by the fence."""
 
 import json
-import tempfile
 
 import pytest
 
 from harness import net
 from harness.raw import Raw
-from kong_world import Node, Postgres, fresh
+from kong_world import Node, fresh
 
 pytestmark = pytest.mark.slow
-
-
-@pytest.fixture(scope="module")
-def postgres():
-    with tempfile.TemporaryDirectory(prefix="crossfade-postgres-") as folder:
-        server = Postgres(folder)
-        try:
-            yield server.start()
-        finally:
-            server.stop()
-
 
 GATE = {"kong": {"topology": "traditional", "database": "clone", "from_version": "3.0",
                  "to_version": "3.1", "old": {"database": "old"}, "new": {"database": "new"}}}
@@ -38,7 +26,6 @@ def proxy(crossfade, nginx, postgres):
     postgres.make("k30", fresh("3.0"))
     postgres.make("k31", fresh("3.1"))
     v1, v2, a1, a2 = nginx("v1"), nginx("v2"), nginx("a1"), nginx("a2")
-    from harness import net
     admin_port = net.free_port()
     made = crossfade(
         {"v1": [v1.address], "v2": [v2.address]}, start=False,

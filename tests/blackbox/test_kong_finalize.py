@@ -2,27 +2,16 @@
 
 import os
 import signal
-import tempfile
 import time
 
 import pytest
 
-from kong_world import Postgres, half_way_to_3_0
+from kong_world import half_way_to_3_0
 
 pytestmark = pytest.mark.slow
 
 FINISHED = ("UPDATE schema_meta SET executed = coalesce(executed, '{}') || pending, pending = '{}' "
             "WHERE pending IS NOT NULL")
-
-
-@pytest.fixture(scope="module")
-def postgres():
-    with tempfile.TemporaryDirectory(prefix="crossfade-postgres-") as folder:
-        server = Postgres(folder)
-        try:
-            yield server.start()
-        finally:
-            server.stop()
 
 
 class World:

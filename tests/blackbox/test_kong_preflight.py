@@ -4,30 +4,18 @@ fail do, by name."""
 import json
 import socket
 import subprocess
-import tempfile
 import time
 
 import pytest
 
 from harness.crossfade import binary
 from kong_world import (
-    BASE_TABLES, CORE, Node, Postgres, died_after_core, fresh, half_way_to_3_0, meta_row, two_hops_unfinished,
+    BASE_TABLES, CORE, Node, died_after_core, fresh, half_way_to_3_0, meta_row, two_hops_unfinished,
 )
 
 pytestmark = pytest.mark.slow
 
 BINARY = str(binary())
-
-
-@pytest.fixture(scope="module")
-def postgres():
-    # A folder of its own: another user runs the server, and pytest's folders are closed to it.
-    with tempfile.TemporaryDirectory(prefix="crossfade-postgres-") as folder:
-        server = Postgres(folder)
-        try:
-            yield server.start()
-        finally:
-            server.stop()
 
 
 class World:

@@ -9,7 +9,6 @@ import re
 import socket
 import stat
 import subprocess
-import tempfile
 import time
 from pathlib import Path
 
@@ -17,7 +16,7 @@ import pytest
 
 from harness import net, processes
 from harness.crossfade import binary
-from kong_world import ADDED_BY_3_1, Node, Postgres, fresh
+from kong_world import ADDED_BY_3_1, Node, fresh
 
 pytestmark = pytest.mark.long
 
@@ -31,16 +30,6 @@ def lines_of(chapter):
     found = re.search(rf"^## {chapter}\. .*?(?=^## |\Z)", text, re.MULTILINE | re.DOTALL)
     assert found, f"chapter {chapter} is gone"
     return [line.strip() for block in BLOCK.findall(found[0]) for line in block.splitlines() if line.strip()]
-
-
-@pytest.fixture(scope="module")
-def postgres():
-    with tempfile.TemporaryDirectory(prefix="crossfade-postgres-") as folder:
-        server = Postgres(folder)
-        try:
-            yield server.start()
-        finally:
-            server.stop()
 
 
 class World:

@@ -1,6 +1,5 @@
 """test_resilience.py -- what clients see while servers come, go and lie, and what it costs."""
 
-import os
 import signal
 import socket
 import struct
@@ -17,43 +16,6 @@ from harness.load import Load
 from harness.raw import Closed, Raw, request
 
 MIB = 1024 * 1024
-
-
-class Scripted:
-    """A server whose every connection is handed to `serve(socket)` on a thread of its own."""
-
-    def __init__(self, serve):
-        self.serve = serve
-        self.listening = socket.create_server(("127.0.0.1", 0), backlog=256)
-        self.address = "127.0.0.1:%d" % self.listening.getsockname()[1]
-        threading.Thread(target=self.run, daemon=True).start()
-
-    def run(self):
-        while True:
-            try:
-                connection = self.listening.accept()[0]
-            except OSError:
-                return
-            threading.Thread(target=self.one, args=(connection,), daemon=True).start()
-
-    def one(self, connection):
-        with connection:
-            try:
-                self.serve(connection)
-            except OSError:
-                pass
-
-    def end(self):
-        self.listening.close()
-
-
-@pytest.fixture
-def scripted(started):
-    def make(serve):
-        server = Scripted(serve)
-        started.append(server)
-        return server
-    return make
 
 
 def read_head(connection):

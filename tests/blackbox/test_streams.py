@@ -1,7 +1,6 @@
 """test_streams.py -- what must pass through without delay: events, early bodies, pipelines."""
 
 import socket
-import threading
 import time
 
 import pytest
@@ -12,48 +11,21 @@ EVENTS = 20
 PROMPT = 0.25  # seconds; a proxy that waits for a full buffer, or for more, never gets there
 
 
-class Server:
-    """Hands its one connection's socket to `serve`, and answers everything else with 200."""
-
-    def __init__(self, serve):
-        self.serve = serve
-        self.listening = socket.create_server(("127.0.0.1", 0))
-        self.address = "127.0.0.1:%d" % self.listening.getsockname()[1]
-        threading.Thread(target=self.run, daemon=True).start()
-
-    def run(self):
-        while True:
-            try:
-                connection = self.listening.accept()[0]
-            except OSError:
-                return
-            threading.Thread(target=self.one, args=(connection,), daemon=True).start()
-
-    def one(self, connection):
-        with connection:
-            data = b""
-            try:
-                while piece := connection.recv(65536):
-                    data += piece
-                    while b"\r\n\r\n" in data:
-                        head, _, data = data.partition(b"\r\n\r\n")
-                        if head.startswith(b"GET / "):
-                            connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
-                        else:
-                            data = self.serve(connection, head, data)
-            except OSError:
-                pass
-
-    def end(self):
-        self.listening.close()
-
-
 @pytest.fixture
-def server(started):
+def server(scripted):
+    """Hands its one request that is not `GET /` to `serve`, and answers everything else with 200."""
     def make(serve):
-        thing = Server(serve)
-        started.append(thing)
-        return thing
+        def run(connection):
+            data = b""
+            while piece := connection.recv(65536):
+                data += piece
+                while b"\r\n\r\n" in data:
+                    head, _, data = data.partition(b"\r\n\r\n")
+                    if head.startswith(b"GET / "):
+                        connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+                    else:
+                        data = serve(connection, head, data)
+        return scripted(run)
     return make
 
 

@@ -4,7 +4,10 @@ Request cases are judged by what arrives at a recording upstream, response cases
 the client.  Clauses are sections of RFC 9110 and RFC 9112 unless another document is named.
 """
 
+import socket
 from dataclasses import dataclass, field
+
+from harness.raw import Closed
 
 
 @dataclass
@@ -658,3 +661,18 @@ for table in (REQUESTS, RESPONSES):
         name = f"{case.section}: {case.clause}"[:90].encode("ascii", "backslashreplace").decode()
         seen[name] = seen.get(name, 0) + 1
         case.name = name if seen[name] == 1 else f"{name} ({seen[name]})"
+
+
+def send_all_requests(connect):
+    """Each request case to a server of crossfade's own, on a new connection each: what must be refused is."""
+    for each in REQUESTS:
+        with connect() as connection:
+            try:
+                for step in each.steps:
+                    connection.send(step)
+                connection.socket.shutdown(socket.SHUT_WR)
+                if each.verdict == "refused":
+                    status = connection.read("GET").status
+                    assert 400 <= status < 600, (each.clause, status)
+            except (Closed, OSError):
+                pass  # closed without a word: as good as refused

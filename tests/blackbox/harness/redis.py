@@ -10,14 +10,13 @@ from .processes import Started
 
 
 class Redis:
-    """One redis-server on a port from the kernel; `persists`: it keeps a dump in its folder."""
+    """One redis-server on a port from the kernel.  Killed, it forgets, but with `--appendonly yes`."""
 
-    def __init__(self, folder, name="redis", persists=False, arguments=(), port=None, start=True):
+    def __init__(self, folder, name="redis", arguments=(), port=None, start=True):
         assert shutil.which("redis-server"), "redis-server is needed"
         self.folder = Path(folder) / name
         self.folder.mkdir(exist_ok=True)
         self.port = port or net.free_port()
-        self.persists = persists
         self.arguments = [str(each) for each in arguments]
         self.process = None
         if start:
