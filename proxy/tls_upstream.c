@@ -76,7 +76,8 @@ static enum xf_tls_shake broken(struct xf_tls *tls, const char *why)
 {
     struct xf_tls_worker *worker = tls->worker;
     long verified = SSL_get_verify_result(tls->ssl);
-    if (why == NULL && verified != X509_V_OK) {
+    bool refused = SSL_get_verify_mode(tls->ssl) != SSL_VERIFY_NONE && verified != X509_V_OK;
+    if (why == NULL && refused) {
         (void) snprintf(worker->why, sizeof(worker->why), "the certificate is refused: %s",
                         X509_verify_cert_error_string(verified));
     } else {
