@@ -13,20 +13,8 @@
 static bool set_rules(SSL_CTX *context)
 {
     static const unsigned char protocols[] = "\x08http/1.1";
-    (void) SSL_CTX_set_options(context, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION);
-    (void) SSL_CTX_set_mode(context, SSL_MODE_RELEASE_BUFFERS | SSL_MODE_ENABLE_PARTIAL_WRITE |
-                                         SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
-    return SSL_CTX_set_min_proto_version(context, TLS1_2_VERSION) == 1 &&
+    return xf_tls_set_common(context) &&
            SSL_CTX_set_alpn_protos(context, protocols, sizeof(protocols) - 1) == 0;
-}
-
-static int no_passphrase(char *buffer, int size, int writing, void *context)
-{
-    (void) buffer;
-    (void) size;
-    (void) writing;
-    (void) context;
-    return -1;
 }
 
 static int load_trust(SSL_CTX *context, const struct xf_config_cluster *cluster,
@@ -68,7 +56,6 @@ int xf_tls_cluster_load(const struct xf_config_cluster *cluster, SSL_CTX **ret,
     if (context == NULL || !set_rules(context)) {
         return XF_FAIL(err, XF_E_SYSTEM, "OpenSSL: %s", xf_tls_reason());
     }
-    SSL_CTX_set_default_passwd_cb(context, no_passphrase);
     if (SSL_CTX_set1_groups_list(context, cluster->tls.groups) != 1) {
         return XF_FAIL(err, XF_E_CONFIG, "clusters.%s.tls.groups: \"%.120s\" names no groups",
                        cluster->name, cluster->tls.groups);

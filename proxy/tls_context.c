@@ -57,18 +57,22 @@ const char *xf_tls_reason(void)
     return text != NULL ? text : "unknown error";
 }
 
+bool xf_tls_set_common(SSL_CTX *context)
+{
+    (void) SSL_CTX_set_options(context, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION);
+    (void) SSL_CTX_set_mode(context, SSL_MODE_RELEASE_BUFFERS | SSL_MODE_ENABLE_PARTIAL_WRITE |
+                                         SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
+    SSL_CTX_set_default_passwd_cb(context, no_passphrase);
+    return SSL_CTX_set_min_proto_version(context, TLS1_2_VERSION) == 1;
+}
+
 static bool set_rules(SSL_CTX *context)
 {
     static const unsigned char id[] = "crossfade";
-    (void) SSL_CTX_set_options(context, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION |
-                                            SSL_OP_CIPHER_SERVER_PREFERENCE);
-    (void) SSL_CTX_set_mode(context, SSL_MODE_RELEASE_BUFFERS | SSL_MODE_ENABLE_PARTIAL_WRITE |
-                                         SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
+    (void) SSL_CTX_set_options(context, SSL_OP_CIPHER_SERVER_PREFERENCE);
     (void) SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_OFF);
     SSL_CTX_set_alpn_select_cb(context, on_alpn, NULL);
-    SSL_CTX_set_default_passwd_cb(context, no_passphrase);
-    return SSL_CTX_set_min_proto_version(context, TLS1_2_VERSION) == 1 &&
-           SSL_CTX_set_num_tickets(context, 1) == 1 &&
+    return xf_tls_set_common(context) && SSL_CTX_set_num_tickets(context, 1) == 1 &&
            SSL_CTX_set_cipher_list(context, TLS12_SUITES) == 1 &&
            SSL_CTX_set_session_id_context(context, id, sizeof(id) - 1) == 1;
 }

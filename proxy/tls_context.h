@@ -34,6 +34,9 @@ void xf_tls_contexts_free(struct xf_tls_contexts *contexts); /* accepts NULL */
 /* Tickets are sealed with these keys from now on; `keys` must live as long as the contexts. */
 void xf_tls_contexts_use_tickets(struct xf_tls_contexts *contexts,
                                  const struct xf_ticket_keys *keys);
+/* What holds for every session of ours, on either side: TLS 1.2 at least, no renegotiation, and no
+ * key that asks for a passphrase. */
+XF_NODISCARD bool xf_tls_set_common(struct ssl_ctx_st *context);
 /* OpenSSL's word for the last error. */
 const char *xf_tls_reason(void);
 /* Loads and forgets: whether the listeners of `config` could serve, and reach their clusters. */

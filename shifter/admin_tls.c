@@ -12,26 +12,11 @@
 #include <openssl/x509.h>
 #include <string.h>
 
-static int no_passphrase(char *buffer, int size, int writing, void *context)
-{
-    (void) buffer;
-    (void) size;
-    (void) writing;
-    (void) context;
-    return -1;
-}
-
 static bool set_rules(SSL_CTX *context)
 {
     static const unsigned char id[] = "crossfade-admin";
-    (void) SSL_CTX_set_options(context, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION);
-    (void) SSL_CTX_set_mode(context, SSL_MODE_ENABLE_PARTIAL_WRITE |
-                                         SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER |
-                                         SSL_MODE_RELEASE_BUFFERS);
     (void) SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_OFF);
-    SSL_CTX_set_default_passwd_cb(context, no_passphrase);
-    return SSL_CTX_set_min_proto_version(context, TLS1_2_VERSION) == 1 &&
-           SSL_CTX_set_num_tickets(context, 0) == 1 &&
+    return xf_tls_set_common(context) && SSL_CTX_set_num_tickets(context, 0) == 1 &&
            SSL_CTX_set_session_id_context(context, id, sizeof(id) - 1) == 1;
 }
 
