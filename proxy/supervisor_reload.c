@@ -292,15 +292,21 @@ static bool same_string(const char *a, const char *b)
     return a == b || (a != NULL && b != NULL && strcmp(a, b) == 0);
 }
 
+static bool same_store(const struct xf_config_store *old, const struct xf_config_store *new)
+{
+    return old->kind == new->kind &&same_string(old->path, new->path) &&
+           same_string(old->url, new->url) && same_string(old->password_file, new->password_file) &&
+           same_string(old->ca, new->ca) && same_string(old->certificate, new->certificate) &&
+           same_string(old->key, new->key) && same_string(old->namespace_name, new->namespace_name);
+}
+
 /* What is opened once, at the start: NULL, or the key that needs a restart. */
 static const char *needs_restart(const struct xf_config *old, const struct xf_config *new)
 {
     if (!same_string(old->state_dir, new->state_dir)) {
         return "proxy.state_dir";
     }
-    if (old->store.kind != new->store.kind || !same_string(old->store.path, new->store.path) ||
-        !same_string(old->store.url, new->store.url) ||
-        !same_string(old->store.namespace_name, new->store.namespace_name)) {
+    if (!same_store(&old->store, &new->store)) {
         return "store";
     }
     if (!same_string(old->admin.socket, new->admin.socket)) {
