@@ -102,7 +102,7 @@ struct xf_engine {
     size_t scratch_bytes;
     struct xf_field *fields; /* the table both parsers fill */
     struct xf_slab slab;
-    struct xf_tls_worker *tls;            /* NULL: no listener has it */
+    struct xf_tls_worker *tls;            /* NULL: no listener and no cluster has it */
     const struct xf_overrides *overrides; /* NULL: no service has one */
     struct xf_objects clients_memory, exchanges_memory, upstreams_memory;
 
