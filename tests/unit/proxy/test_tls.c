@@ -6,14 +6,13 @@
 #include "proxy/tls.h"
 #include "proxy/tls_tickets.h"
 
+#include "certificate.h"
+
 #include <errno.h>
 #include <event2/event.h>
 #include <fcntl.h>
 #include <openssl/err.h>
-#include <openssl/evp.h>
-#include <openssl/pem.h>
 #include <openssl/ssl.h>
-#include <openssl/x509.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -47,21 +46,12 @@ struct pair {
 
 static void write_files(struct pair *pair)
 {
-    EVP_PKEY *key = EVP_EC_gen("P-256");
-    X509 *certificate = X509_new();
-    assert_non_null(key);
-    ASN1_INTEGER_set(X509_get_serialNumber(certificate), 1);
-    X509_gmtime_adj(X509_getm_notBefore(certificate), 0);
-    X509_gmtime_adj(X509_getm_notAfter(certificate), 3600);
-    X509_NAME_add_entry_by_txt(X509_get_subject_name(certificate), "CN", MBSTRING_ASC,
-                               (const unsigned char *) "test", -1, -1, 0);
-    X509_set_issuer_name(certificate, X509_get_subject_name(certificate));
-    X509_set_pubkey(certificate, key);
-    assert_true(X509_sign(certificate, key, EVP_sha256()) > 0);
-    FILE *file = fopen(pair->certificate, "we");
-    assert_int_equal(PEM_write_X509(file, certificate), 1);
-    fclose(file);
-    file = fopen(pair->key, "we");
+    EVP_PKEY *key;
+    X509 *certificate;
+    make_certificate("test", &certificate, &key);
+    write_certificate(pair->certificate, certificate);
+    FILE *file = fopen(pair->key, "we");
+    assert_non_null(file);
     assert_int_equal(PEM_write_PrivateKey(file, key, NULL, NULL, 0, NULL, NULL), 1);
     fclose(file);
     X509_free(certificate);

@@ -4,11 +4,10 @@
 #include "proxy/tls_cluster.h"
 #include "proxy/tls_session.h"
 
+#include "certificate.h"
+
 #include <errno.h>
 #include <event2/event.h>
-#include <openssl/evp.h>
-#include <openssl/pem.h>
-#include <openssl/x509v3.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -42,25 +41,10 @@ struct pair {
 /* A certificate of its own authority, for `kong.example`. */
 static void make_rules(struct pair *pair)
 {
-    EVP_PKEY *key = EVP_EC_gen("P-256");
-    X509 *certificate = X509_new();
-    X509_set_version(certificate, X509_VERSION_3);
-    ASN1_INTEGER_set(X509_get_serialNumber(certificate), 1);
-    X509_gmtime_adj(X509_getm_notBefore(certificate), 0);
-    X509_gmtime_adj(X509_getm_notAfter(certificate), 3600);
-    X509_NAME_add_entry_by_txt(X509_get_subject_name(certificate), "CN", MBSTRING_ASC,
-                               (const unsigned char *) "kong.example", -1, -1, 0);
-    X509_set_issuer_name(certificate, X509_get_subject_name(certificate));
-    X509_set_pubkey(certificate, key);
-    X509_EXTENSION *names =
-        X509V3_EXT_conf_nid(NULL, NULL, NID_subject_alt_name, "DNS:kong.example");
-    assert_int_equal(X509_add_ext(certificate, names, -1), 1);
-    X509_EXTENSION_free(names);
-    assert_true(X509_sign(certificate, key, EVP_sha256()) > 0);
-    FILE *file = fopen(pair->authority, "we");
-    assert_non_null(file);
-    assert_int_equal(PEM_write_X509(file, certificate), 1);
-    fclose(file);
+    EVP_PKEY *key;
+    X509 *certificate;
+    make_certificate("kong.example", &certificate, &key);
+    write_certificate(pair->authority, certificate);
     pair->rules = SSL_CTX_new(TLS_server_method());
     assert_int_equal(SSL_CTX_use_certificate(pair->rules, certificate), 1);
     assert_int_equal(SSL_CTX_use_PrivateKey(pair->rules, key), 1);
@@ -261,6 +245,29 @@ static void only_who_proves_the_name_is_believed(void **state)
     }
 }
 
+/* The server's certificate has the wrong name, but nobody asked for the right one. */
+static void a_certificate_that_is_not_verified_is_not_blamed(void **state)
+{
+    struct pair *pair = *state;
+    static char other[] = "other.example";
+    const struct {
+        bool verify;
+        const char *why;
+    } rows[] = {{true, "mismatch"}, {false, "alert"}};
+    assert_int_equal(SSL_CTX_set_max_proto_version(pair->rules, TLS1_2_VERSION), 1);
+    SSL_CTX_set_verify(pair->rules, SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT, NULL);
+    pair->cluster.tls.server_name = other;
+    for (size_t i = 0; i < XF_COUNT(rows); i++) {
+        disconnect(pair);
+        unload(pair);
+        pair->cluster.tls.verify = rows[i].verify;
+        load(pair);
+        connect_pair(pair);
+        assert_int_equal(shake(pair, 65536), XF_SHAKE_BROKEN);
+        assert_non_null(strstr(xf_tls_why(pair->worker), rows[i].why));
+    }
+}
+
 static void an_end_is_only_believed_with_close_notify(void **state)
 {
     struct pair *pair = *state;
@@ -288,6 +295,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_session_is_resumed_until_a_handshake_fails, set_up,
                                         tear_down),
         cmocka_unit_test_setup_teardown(only_who_proves_the_name_is_believed, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_certificate_that_is_not_verified_is_not_blamed, set_up,
+                                        tear_down),
         cmocka_unit_test_setup_teardown(an_end_is_only_believed_with_close_notify, set_up,
                                         tear_down),
     };
