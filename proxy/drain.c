@@ -88,7 +88,9 @@ static void tick_drain(struct xf_engine *engine, unsigned service, unsigned clus
     drain->tick_ms = engine->now_ms;
     engine->draining |= engine->tunnels_count > 0 && (rate > 0 || order.cut);
     uint64_t allowed = order.tunnels;
-    carry_out(engine, &order);
+    if (allowed > 0 || order.cut) { /* else nobody is to end, and there may be many */
+        carry_out(engine, &order);
+    }
     if (rate != XF_DRAIN_UNBOUNDED) {
         drain->credit -= (allowed - order.tunnels) * MILLION;
     }
