@@ -12,6 +12,7 @@ from harness import net, processes
 from harness.crossfade import Crossfade, sanitized
 from harness.load import Load
 from harness.raw import Closed, Raw, request
+from harness.redis import Redis
 
 pytestmark = pytest.mark.slow
 
@@ -308,6 +309,27 @@ def test_a_reload_that_drops_a_cluster_in_use_is_refused(crossfade, web, nginx):
     net.wait_until(lambda: count_in_log(proxy, "reload.refused") == 1, 15, "the refusal")
     assert "web-v1" in proxy.log[proxy.log.index("event=reload.refused"):]
     assert request(proxy.port, "/").header("X-Server") == "web-v1"
+
+
+def test_a_reload_cannot_change_what_is_opened_once(crossfade, web, folder, started):
+    redis = Redis(folder)
+    started.append(redis)
+    url = f"redis://127.0.0.1:{redis.port}/0"
+    proxy = crossfade({"web-v1": [web.address]}, extra={"store": url})
+    password, tokens, good = folder / "password", folder / "tokens", dict(proxy.config)
+    password.write_text("secret\n")
+    tokens.touch()
+    changes = [("store", {"store": {"url": url, "password_file": str(password)}}),
+               ("store", {"store": f"redis://127.0.0.1:{redis.port}/1"}),
+               ("admin.listen", {"admin": {
+                   **good["admin"], "listen": f"127.0.0.1:{net.free_port()}", "tokens_file": str(tokens)}})]
+    for count, (key, change) in enumerate(changes, start=1):
+        proxy.config = {**good, **change}
+        proxy.write_config()
+        proxy.reload()
+        net.wait_until(lambda: count_in_log(proxy, "reload.refused") == count, 10, "the refusal")
+        assert f'why="{key} cannot change' in proxy.log[proxy.log.rindex("event=reload.refused"):]
+        assert serving(proxy)
 
 
 def test_a_reload_adds_and_drops_addresses(proxy):
