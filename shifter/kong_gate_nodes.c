@@ -44,9 +44,9 @@ void xf_kong_check_reachable(struct xf_kong_gate *gate, struct xf_kong_side *sid
     KONG_CHECK(gate, check, side->nodes.count > 0, "%u Admin APIs answer", side->nodes.count);
 }
 
-/* Whether somebody takes connections there: a hung node, or another program, is not a stopped one.
- */
-static bool is_listening(const char *url)
+/* Why the node there may still run, or NULL: a hung node, or another program, is not a stopped one,
+ * and a name that cannot be looked up at the moment proves nothing. */
+static const char *why_not_stopped(const char *url)
 {
     struct xf_url parsed;
     struct xf_error err;
@@ -55,11 +55,13 @@ static bool is_listening(const char *url)
     char port[8];
     bool listening = false;
     if (xf_url_parse(url, &parsed, &err) != 0) {
-        return true; /* what cannot be asked is not known to be stopped */
+        return "cannot be asked";
     }
     snprintf(port, sizeof(port), "%u", parsed.port);
-    if (getaddrinfo(parsed.host, port, &hints, &found) != 0) {
-        return false;
+    int looked = getaddrinfo(parsed.host, port, &hints, &found);
+    if (looked != 0) {
+        bool gone = looked == EAI_NONAME || looked == EAI_NODATA;
+        return gone ? NULL : "has a name that cannot be looked up now";
     }
     for (const struct addrinfo *one = found; one != NULL && !listening; one = one->ai_next) {
         int fd = socket(one->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
@@ -75,7 +77,7 @@ static bool is_listening(const char *url)
         }
     }
     freeaddrinfo(found);
-    return listening;
+    return listening ? "takes connections, but does not answer as Kong" : NULL;
 }
 
 void xf_kong_check_stopped(struct xf_kong_gate *gate, const char *name)
@@ -92,10 +94,9 @@ void xf_kong_check_stopped(struct xf_kong_gate *gate, const char *name)
                        node->url, node->version_text[0] != '\0' ? node->version_text : "?");
             return;
         }
-        if (is_listening(node->url)) {
-            KONG_CHECK(gate, name, false,
-                       "%.200s takes connections, but does not answer as Kong: it may run still",
-                       node->url);
+        const char *why = why_not_stopped(node->url);
+        if (why != NULL) {
+            KONG_CHECK(gate, name, false, "%.200s %s: it may run still", node->url, why);
             return;
         }
     }
