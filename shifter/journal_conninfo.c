@@ -10,9 +10,11 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #define PASSWORD_BYTES 1024
 #define SESSION                                                                                    \
@@ -123,14 +125,18 @@ static bool put_layers(struct xf_conninfo *conninfo, const PQconninfoOption *url
 static int read_password(const char *path, struct xf_conninfo *conninfo, struct xf_error *err)
 {
     char line[PASSWORD_BYTES];
-    FILE *file = fopen(path, "re");
-    if (file == NULL) {
-        return XF_FAIL(err, XF_E_CONFIG, "journal: password_file %s: %s", path, strerror(errno));
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK); /* a FIFO must not stop the loop */
+    ssize_t got = fd >= 0 ? read(fd, line, sizeof(line) - 1) : -1;
+    int why = errno;
+    if (fd >= 0) {
+        close(fd);
     }
-    bool got = fgets(line, sizeof(line), file) != NULL;
-    fclose(file);
-    line[got ? strcspn(line, "\r\n") : 0] = '\0';
-    bool kept = got && put(conninfo, "password", line);
+    if (got < 0) {
+        return XF_FAIL(err, XF_E_CONFIG, "journal: password_file %s: %s", path, strerror(why));
+    }
+    line[got] = '\0';
+    line[strcspn(line, "\r\n")] = '\0';
+    bool kept = got > 0 && put(conninfo, "password", line);
     explicit_bzero(line, sizeof(line));
     return kept ? 0 : XF_FAIL(err, XF_E_CONFIG, "journal: password_file %s: empty", path);
 }

@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -111,6 +112,25 @@ static void what_is_wrong_is_told_without_the_url(void **state)
     assert_non_null(strstr(err.message, "/nowhere/password"));
 }
 
+static void a_password_file_that_nobody_writes_stops_nothing(void **state)
+{
+    (void) state;
+    char folder[] = "/tmp/crossfade-conninfo-XXXXXX", path[64];
+    assert_non_null(mkdtemp(folder));
+    (void) snprintf(path, sizeof(path), "%s/password", folder);
+    assert_int_equal(mkfifo(path, 0600), 0);
+    struct xf_config_journal journal = {.url = (char *) "postgresql://u@h/j",
+                                        .password_file = path};
+    struct xf_conninfo conninfo;
+    struct xf_error err;
+    alarm(5);
+    assert_int_equal(xf_conninfo_read(&journal, NULL, &conninfo, &err), -1);
+    alarm(0);
+    assert_non_null(strstr(err.message, "empty"));
+    assert_int_equal(unlink(path), 0);
+    assert_int_equal(rmdir(folder), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -118,6 +138,7 @@ int main(void)
         cmocka_unit_test(a_service_file_gives_hosts_and_the_url_goes_before_it),
         cmocka_unit_test(another_user_may_be_named_and_own_options_are_added),
         cmocka_unit_test(what_is_wrong_is_told_without_the_url),
+        cmocka_unit_test(a_password_file_that_nobody_writes_stops_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
