@@ -1,8 +1,8 @@
 /*
  * lookup.h -- one name turned into addresses without blocking the loop (c-ares).
  *
- * Each lookup reads resolv.conf and hosts anew and has a deadline of its own, so that neither a
- * changed file nor an answer that never comes outlives it.
+ * An address in figures asks nobody.  Each other lookup reads resolv.conf and hosts anew and has a
+ * deadline of its own, so that neither a changed file nor an answer that never comes outlives it.
  */
 #ifndef XF_SHIFTER_LOOKUP_H
 #define XF_SHIFTER_LOOKUP_H
