@@ -49,6 +49,7 @@ struct xf_admin_request {
     char origin[XF_ADMIN_TEXT_BYTES];          /* empty: none */
     char idempotency_key[XF_ADMIN_TEXT_BYTES]; /* likewise */
     char authorization[XF_ADMIN_TEXT_BYTES];
+    char if_none_match[XF_ADMIN_TEXT_BYTES];
     /* Who asks and what they may: filled by admin_access. */
     enum xf_admin_role role;
     char who[XF_TOKEN_NAME_BYTES]; /* the token's name; empty: by the socket */
@@ -73,6 +74,9 @@ void xf_admin_destroy(struct xf_admin *admin); /* accepts NULL; open exchanges a
 /* A line of the answer's head, without its end; before the answer.  What does not fit is left
  * out. */
 void xf_admin_header(struct xf_admin_exchange *exchange, const char *line);
+/* The answer may be kept by who asked, and is to be asked for again with `etag`; before the answer.
+ * Without this call nothing may be kept. */
+void xf_admin_etag(struct xf_admin_exchange *exchange, const char *etag);
 /* Answers; the exchange is over with this call.  `body` is copied. */
 void xf_admin_answer(struct xf_admin_exchange *exchange, unsigned status, const char *type,
                      const char *body, size_t length);

@@ -205,9 +205,9 @@ bool xf_admin_access_check(struct xf_agent *agent, struct xf_admin_exchange *exc
                            struct xf_admin_request *request, enum xf_admin_role needed,
                            enum xf_admin_open open)
 {
-    if (request->local) {
+    if (request->local) { /* a browser comes through a forwarded socket: it must be our page */
         request->role = XF_ADMIN_ADMIN;
-        return true;
+        return request->origin[0] == '\0' || check_names(agent, exchange, request);
     }
     bool comes_with_token = request->authorization[0] != '\0';
     if (open == XF_ADMIN_OPEN) {
@@ -216,6 +216,9 @@ bool xf_admin_access_check(struct xf_agent *agent, struct xf_admin_exchange *exc
     if (!(open == XF_ADMIN_OPEN_HERE && comes_with_token) &&
         !check_names(agent, exchange, request)) {
         return false; /* scrapers with a token may come by any name */
+    }
+    if (open == XF_ADMIN_OPEN_PAGE) {
+        return true;
     }
     if (comes_with_token) {
         return log_in(agent, exchange, request) && may(exchange, request, needed, "this");

@@ -21,7 +21,8 @@
 #define IN_BYTES_MAX    (XF_ADMIN_HEAD_BYTES_MAX + XF_ADMIN_BODY_BYTES_MAX)
 #define READ_SECONDS    15 /* between bytes of a request, and from its first to its last */
 #define WRITE_SECONDS   30 /* without any progress */
-#define HEAD_TEXT_BYTES 512u
+#define NOT_MODIFIED    304u
+#define HEAD_TEXT_BYTES (512u + XF_ADMIN_LINES_BYTES)
 
 static void pursue(struct xf_admin_connection *connection);
 static void connection_readable(evutil_socket_t fd, short what, void *arg);
@@ -129,10 +130,13 @@ static void start_answer(struct xf_admin_connection *connection, unsigned status
 {
     struct xf_text text;
     xf_text_init(&text, HEAD_TEXT_BYTES + length);
-    xf_text_printf(&text,
-                   "HTTP/1.1 %u %s\r\nContent-Type: %s\r\nContent-Length: %zu\r\n"
-                   "Cache-Control: no-store\r\nX-Content-Type-Options: nosniff\r\n%s%s\r\n",
-                   status, xf_http_reason(status), type, length, connection->exchange.lines,
+    xf_text_printf(&text, "HTTP/1.1 %u %s\r\n", status, xf_http_reason(status));
+    if (status != NOT_MODIFIED) { /* which has no body and says nothing of one */
+        xf_text_printf(&text, "Content-Type: %s\r\nContent-Length: %zu\r\n", type, length);
+    }
+    xf_text_printf(&text, "Cache-Control: %s\r\nX-Content-Type-Options: nosniff\r\n%s%s\r\n",
+                   connection->exchange.may_be_kept ? "no-cache" : "no-store",
+                   connection->exchange.lines,
                    connection->keep_alive ? "" : "Connection: close\r\n");
     if (!connection->head_only) {
         xf_text_append(&text, body, length);
@@ -236,6 +240,14 @@ void xf_admin_header(struct xf_admin_exchange *exchange, const char *line)
     }
 }
 
+void xf_admin_etag(struct xf_admin_exchange *exchange, const char *etag)
+{
+    char line[XF_ADMIN_TEXT_BYTES];
+    (void) snprintf(line, sizeof(line), "ETag: %s", etag);
+    xf_admin_header(exchange, line);
+    exchange->may_be_kept = true;
+}
+
 void xf_admin_on_gone(struct xf_admin_exchange *exchange, void (*gone)(void *context),
                       void *context)
 {
@@ -265,6 +277,8 @@ static void read_fields(const struct xf_admin *admin, const char *bytes,
             copy_field(bytes, field, ret->idempotency_key);
         } else if (xf_http_field_is(bytes, field, "authorization")) {
             copy_field(bytes, field, ret->authorization);
+        } else if (xf_http_field_is(bytes, field, "if-none-match")) {
+            copy_field(bytes, field, ret->if_none_match);
         }
     }
     const struct xf_field host = {.value = head->authority};

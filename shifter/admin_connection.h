@@ -16,12 +16,13 @@ struct xf_admin_peer {
     unsigned char address[XF_ADMIN_ADDRESS_BYTES];
 };
 
-#define XF_ADMIN_LINES_BYTES 256u
+#define XF_ADMIN_LINES_BYTES 1024u
 
 struct xf_admin_exchange {
     void (*gone)(void *context);
     void *gone_context;
     char lines[XF_ADMIN_LINES_BYTES]; /* further ones of the head, each with its end */
+    bool may_be_kept;
 };
 
 enum xf_admin_phase { XF_ADMIN_READING, XF_ADMIN_WAITING, XF_ADMIN_WRITING, XF_ADMIN_STREAMING };

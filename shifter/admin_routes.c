@@ -11,6 +11,7 @@
 #include "shifter/admin_verbs.h"
 #include "shifter/agent_state.h"
 #include "shifter/agent_view.h"
+#include "shifter/dashboard.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -147,6 +148,8 @@ static bool answer(struct xf_agent *agent, struct xf_admin_exchange *exchange,
                    enum xf_admin_kind kind)
 {
     switch (kind) {
+    case XF_ADMIN_PAGE:
+        return xf_dashboard_answer(exchange, request);
     case XF_ADMIN_HEALTH:
         xf_admin_answer(exchange, 200, "text/plain", "ok\n", 3);
         return true;

@@ -19,8 +19,16 @@
     {                                                                                              \
         XF_METHOD_POST, SERVER name, XF_ADMIN_ORDER, XF_ADMIN_OPERATOR, XF_ADMIN_CLOSED            \
     }
+#define PAGE(path)                                                                                 \
+    {                                                                                              \
+        XF_METHOD_GET, path, XF_ADMIN_PAGE, XF_ADMIN_NOBODY, XF_ADMIN_OPEN_PAGE                    \
+    }
 
 const struct xf_admin_entry xf_admin_table[] = {
+    PAGE("/"),
+    PAGE("/dashboard.js"),
+    PAGE("/dashboard.css"),
+    PAGE("/dashboard/{file}"),
     {XF_METHOD_GET, "/healthz", XF_ADMIN_HEALTH, XF_ADMIN_NOBODY, XF_ADMIN_OPEN},
     {XF_METHOD_GET, "/readyz", XF_ADMIN_READY, XF_ADMIN_NOBODY, XF_ADMIN_OPEN},
     {XF_METHOD_GET, "/metrics", XF_ADMIN_METRICS, XF_ADMIN_VIEWER, XF_ADMIN_OPEN_HERE},

@@ -17,6 +17,7 @@ struct xf_admin_path {
 };
 
 enum xf_admin_kind {
+    XF_ADMIN_PAGE,
     XF_ADMIN_HEALTH,
     XF_ADMIN_READY,
     XF_ADMIN_METRICS,
@@ -34,6 +35,7 @@ enum xf_admin_kind {
 enum xf_admin_open {
     XF_ADMIN_CLOSED,
     XF_ADMIN_OPEN_HERE, /* from this host nobody needs a token */
+    XF_ADMIN_OPEN_PAGE, /* nobody does, by a name that is ours */
     XF_ADMIN_OPEN,      /* nobody does */
 };
 

@@ -263,7 +263,7 @@ def test_what_the_api_answers_is_what_openapi_describes(port):
     asked = [("get", SERVICE + "signal/none%2F1", "/v1/services/{service}/signal/{key}")]
     for path, methods in paths.items():
         concrete = path.replace("{service}", "gateway").replace("{key}", "none%2F1")
-        concrete = concrete.replace("{cluster}", "web-v1").replace("{address}", "10.9.9.9%3A1")
+        concrete = concrete.replace("{file}", "api.js").replace("{cluster}", "web-v1").replace("{address}", "10.9.9.9%3A1")
         asked += [(method, concrete, path) for method in methods if "events" not in path]
     for role in (None, "viewer", "operator", "admin"):
         for method, concrete, path in asked:

@@ -89,7 +89,7 @@ static void every_request_is_described_with_its_role(void **state)
         }
         assert_string_equal(role != NULL ? role : "nobody", xf_admin_role_name(entry->role));
         assert_int_equal(json_object_get(operation, "security") != NULL,
-                         entry->open == XF_ADMIN_OPEN);
+                         entry->open == XF_ADMIN_OPEN || entry->open == XF_ADMIN_OPEN_PAGE);
     }
 }
 
@@ -163,10 +163,11 @@ static void the_answers_that_may_come_are_described(void **state)
         const json_t *operation = operation_of(entry);
         const char *status;
         json_t *response;
-        bool closed = entry->open != XF_ADMIN_OPEN;
+        bool page = entry->open == XF_ADMIN_OPEN_PAGE;
+        bool closed = entry->open != XF_ADMIN_OPEN && !page;
         assert_true(answers(operation, "200") || answers(operation, "202"));
         assert_int_equal(answers(operation, "401"), closed);
-        assert_int_equal(answers(operation, "403"), closed);
+        assert_int_equal(answers(operation, "403"), closed || page);
         assert_int_equal(answers(operation, "429"), closed);
         for (size_t i = 0; entry->kind == XF_ADMIN_VERB && i < XF_COUNT(of_verbs); i++) {
             assert_true(answers(operation, of_verbs[i]));
@@ -186,6 +187,10 @@ static void a_request_finds_its_entry_and_a_wrong_method_is_told(void **state)
         struct xf_admin_path path;
         const char *entry, *methods;
     } rows[] = {
+        {XF_METHOD_GET, {{""}, 1}, "/", NULL},
+        {XF_METHOD_POST, {{""}, 1}, NULL, "GET, HEAD"},
+        {XF_METHOD_HEAD, {{"dashboard", "api.js"}, 2}, "/dashboard/{file}", NULL},
+        {XF_METHOD_GET, {{"", ""}, 2}, NULL, NULL},
         {XF_METHOD_GET, {{"healthz"}, 1}, "/healthz", NULL},
         {XF_METHOD_HEAD, {{"metrics"}, 1}, "/metrics", NULL},
         {XF_METHOD_POST, {{"metrics"}, 1}, NULL, "GET, HEAD"},
