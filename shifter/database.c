@@ -147,7 +147,7 @@ int xf_database_open(const struct xf_config *config, const char *name, PGconn **
     return 0;
 }
 
-/* Waits for the socket; false after QUERY_MS. */
+/* Waits for the socket; false at the deadline. */
 static bool wait_until(const PGconn *connection, int64_t deadline_ms)
 {
     struct pollfd wait = {.fd = PQsocket(connection), .events = POLLIN};
@@ -178,17 +178,12 @@ static void cut(PGconn *connection)
     PQclear(rest);
 }
 
-/* The last result of one query; NULL with *hung where the server said nothing.  Such a connection
- * is cut. */
-static PGresult *ask(PGconn *connection, const char *sql, int count, const char *const *parameters,
-                     bool *hung)
+/* The last result of what was sent; NULL with *hung where the server said nothing.  Such a
+ * connection is cut. */
+static PGresult *read_answer(PGconn *connection, int64_t limit_ms, bool *hung)
 {
     PGresult *last = NULL;
-    int64_t deadline_ms = xf_clock_monotonic_ms(xf_clock_system()) + QUERY_MS;
-    *hung = false;
-    if (PQsendQueryParams(connection, sql, count, NULL, parameters, NULL, NULL, 0) != 1) {
-        return NULL;
-    }
+    int64_t deadline_ms = xf_clock_monotonic_ms(xf_clock_system()) + limit_ms;
     for (;;) {
         while (PQisBusy(connection)) {
             if (!wait_until(connection, deadline_ms)) {
@@ -214,11 +209,19 @@ static PGresult *ask(PGconn *connection, const char *sql, int count, const char 
     }
 }
 
+PGresult *xf_database_run(PGconn *connection, const char *sql, int64_t limit_ms, bool *ret_hung)
+{
+    *ret_hung = false;
+    return PQsendQuery(connection, sql) == 1 ? read_answer(connection, limit_ms, ret_hung) : NULL;
+}
+
 int xf_database_query(PGconn *connection, const char *sql, int parameters_count,
                       const char *const *parameters, PGresult **ret, struct xf_error *err)
 {
-    bool hung;
-    PGresult *rows = ask(connection, sql, parameters_count, parameters, &hung);
+    bool hung = false;
+    int sent =
+        PQsendQueryParams(connection, sql, parameters_count, NULL, parameters, NULL, NULL, 0);
+    PGresult *rows = sent == 1 ? read_answer(connection, QUERY_MS, &hung) : NULL;
     if (hung) {
         return XF_FAIL(err, XF_E_TIMED_OUT,
                        "PostgreSQL took the query and said nothing for %d s: it hangs, or the link "

@@ -12,6 +12,7 @@
 
 #include <libpq-fe.h>
 #include <stdbool.h>
+#include <stdint.h>
 
 /* Connects to `config->databases` entry `name`; XF_E_CONFIG when there is none of that name,
  * XF_E_UNREACHABLE otherwise.  The caller ends it with PQfinish(). */
@@ -24,6 +25,10 @@ XF_NODISCARD int xf_database_query(PGconn *connection, const char *sql, int para
                                    struct xf_error *err);
 /* A standby answers reads, but shows neither its primary's locks nor its newest rows. */
 XF_NODISCARD int xf_database_is_standby(PGconn *connection, bool *ret, struct xf_error *err);
+/* One or several statements without parameters, in the server's simple way: the last result, or
+ * NULL.  `ret_hung`: the server said nothing for `limit_ms`; the connection is cut then. */
+XF_NODISCARD PGresult *xf_database_run(PGconn *connection, const char *sql, int64_t limit_ms,
+                                       bool *ret_hung);
 /* Whether a result says that a COPY began: PQgetResult() then gives such ones for ever. */
 bool xf_database_is_copy(const PGresult *rows);
 

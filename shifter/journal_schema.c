@@ -6,12 +6,14 @@
 #include "shifter/journal_schema.h"
 
 #include "config/base/text.h"
+#include "shifter/database.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #define OWNER    "crossfade_owner"
+#define QUERY_MS 20000 /* the server's own limits are lower; this is for one that hangs */
 #define LOCK_SQL "SELECT pg_advisory_xact_lock(hashtext('crossfade journal'))"
 #define OWNER_SQL                                                                                  \
     "SELECT EXISTS (SELECT FROM pg_roles WHERE rolname = '" OWNER                                  \
@@ -25,29 +27,55 @@ static int fail(PGconn *connection, PGresult *rows, struct xf_error *err)
     const char *message = primary != NULL ? primary : PQerrorMessage(connection);
     snprintf(line, sizeof(line), "%.*s", (int) strcspn(message, "\n"), message);
     bool denied = state != NULL && strcmp(state, "42501") == 0;
+    bool locked = state != NULL && (strcmp(state, "55P03") == 0 || strcmp(state, "57014") == 0);
     bool away = PQstatus(connection) != CONNECTION_OK;
     PQclear(rows);
+    if (locked) {
+        return XF_FAIL(err, XF_E_FAILED,
+                       "journal: %s: another `crossfade db migrate` runs, or somebody holds a lock "
+                       "on the tables: try again",
+                       line);
+    }
     if (denied) {
         return XF_FAIL(err, XF_E_DENIED, "journal: %s: run this as the owner (JOURNAL.md)", line);
     }
     return XF_FAIL(err, away ? XF_E_UNREACHABLE : XF_E_FAILED, "journal: %s", line);
 }
 
+/* The result of `sql`, or NULL: then nothing was said in time. */
+static PGresult *query(PGconn *connection, const char *sql, struct xf_error *err)
+{
+    bool hung = false;
+    PGresult *rows = xf_database_run(connection, sql, QUERY_MS, &hung);
+    if (hung) {
+        (void) XF_FAIL(err, XF_E_UNREACHABLE,
+                       "journal: PostgreSQL said nothing for %d s: it hangs, or the link to it is "
+                       "gone; what was not committed is undone",
+                       QUERY_MS / 1000);
+    } else if (rows == NULL) {
+        (void) fail(connection, rows, err);
+    }
+    return rows;
+}
+
 static int run(PGconn *connection, const char *sql, struct xf_error *err)
 {
-    PGresult *rows = PQexec(connection, sql);
+    PGresult *rows = query(connection, sql, err);
     ExecStatusType status = PQresultStatus(rows);
-    if (status != PGRES_TUPLES_OK && status != PGRES_COMMAND_OK) {
+    if (rows != NULL && status != PGRES_TUPLES_OK && status != PGRES_COMMAND_OK) {
         return fail(connection, rows, err);
     }
     PQclear(rows);
-    return 0;
+    return rows != NULL ? 0 : -1;
 }
 
 /* One value of one row as a number; `t` and `f` are 1 and 0, and NULL is 0. */
 static int ask(PGconn *connection, const char *sql, int *ret, struct xf_error *err)
 {
-    PGresult *rows = PQexec(connection, sql);
+    PGresult *rows = query(connection, sql, err);
+    if (rows == NULL) {
+        return -1;
+    }
     if (PQresultStatus(rows) != PGRES_TUPLES_OK || PQntuples(rows) != 1) {
         return fail(connection, rows, err);
     }
@@ -137,7 +165,8 @@ int xf_journal_schema_migrate(PGconn *connection, int *ret_before, struct xf_err
         return -1;
     }
     if (migrate(connection, ret_before, err) != 0) {
-        PQclear(PQexec(connection, "ROLLBACK"));
+        struct xf_error later; /* what went wrong first is told */
+        (void) run(connection, "ROLLBACK", &later);
         return -1;
     }
     return run(connection, "COMMIT", err);

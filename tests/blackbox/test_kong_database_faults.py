@@ -34,10 +34,11 @@ def postgres(postgres):
 
 
 class Relay:
-    """A TCP relay before PostgreSQL: slow, or silent after a number of bytes from the server."""
+    """A TCP relay before PostgreSQL: slow, silent after a number of bytes from the server, or deaf after
+    a number of messages to it."""
 
-    def __init__(self, port, delay=0.0, silent_after=None):
-        self.port_behind, self.delay, self.silent_after = port, delay, silent_after
+    def __init__(self, port, delay=0.0, silent_after=None, deaf_after=None):
+        self.port_behind, self.delay, self.silent_after, self.deaf_after = port, delay, silent_after, deaf_after
         self.listener = socket.create_server(("127.0.0.1", 0))
         self.port = self.listener.getsockname()[1]
         self.open = [self.listener]
@@ -51,15 +52,16 @@ class Relay:
                 return
             far = socket.create_connection(("127.0.0.1", self.port_behind))
             self.open += [near, far]
-            threading.Thread(target=self.pump, args=(near, far, None), daemon=True).start()
+            threading.Thread(target=self.pump, args=(near, far, None, self.deaf_after), daemon=True).start()
             threading.Thread(target=self.pump, args=(far, near, self.silent_after), daemon=True).start()
 
-    def pump(self, source, sink, limit):
-        passed = 0
+    def pump(self, source, sink, limit, messages=None):
+        passed = count = 0
         try:
             while data := source.recv(65536):
                 passed += len(data)
-                if limit is not None and passed > limit:
+                count += 1
+                if (limit is not None and passed > limit) or (messages is not None and count > messages):
                     continue
                 time.sleep(self.delay)
                 sink.sendall(data)
