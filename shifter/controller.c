@@ -35,7 +35,8 @@ struct delivery { /* of one service's signal */
     struct xf_tenure *tenure;
     struct xf_signal *signal;
     unsigned sequence;
-    bool waiting; /* an attempt waits for the answer of the check */
+    bool waiting;   /* an attempt waits for the answer of the check */
+    bool delivered; /* every receiver took it; to be told */
 };
 
 struct gating { /* of one service's command that waits for its gates */
@@ -328,7 +329,19 @@ static void signal_attempted(void *context, const char *receiver, unsigned attem
 static void signal_delivered(void *context)
 {
     struct delivery *delivery = context;
-    xf_tenure_delivered(delivery->tenure, delivery->sequence);
+    delivery->delivered = true;
+}
+
+/* The document says that a signal was accepted only once its receipts outlive this process. */
+static void tell_delivered(struct delivery *delivery)
+{
+    const struct xf_journal *journal = delivery->controller->journal;
+    if (delivery->delivered &&
+        (journal == NULL ||
+         xf_journal_receipts_kept(journal, xf_tenure_service(delivery->tenure)))) {
+        delivery->delivered = false;
+        xf_tenure_delivered(delivery->tenure, delivery->sequence);
+    }
 }
 
 /* ---- the journal ---- */
@@ -549,6 +562,7 @@ static void deliver(void *context, const char *service, const struct xf_signal_r
     xf_signal_destroy(delivery->signal);
     delivery->signal = NULL;
     delivery->waiting = false;
+    delivery->delivered = false;
     if (record == NULL) {
         return;
     }
@@ -731,6 +745,7 @@ static void on_tick(evutil_socket_t fd, short what, void *arg)
     struct controller *controller = arg;
     tell_probe(controller);
     for (unsigned i = 0; i < controller->tenures_count; i++) {
+        tell_delivered(&controller->deliveries[i]);
         xf_tenure_tick(controller->tenures[i]);
     }
 }

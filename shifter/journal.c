@@ -9,6 +9,7 @@
 
 #include "config/base/text.h"
 #include "shifter/journal_link.h"
+#include "shifter/journal_receipts.h"
 #include "shifter/journal_rows.h"
 
 #include <event2/event.h>
@@ -17,7 +18,6 @@
 #include <string.h>
 
 #define JOURNAL_MAGIC  0x6a6f7572u
-#define RECEIPTS_MAX   256u
 #define RECEIPTS_BATCH 64u
 #define QUESTIONS_MAX  16u
 #define KEPT           "journal" /* the checkpoint */
@@ -59,6 +59,8 @@ struct stream { /* of one service */
     struct place kept;
     int64_t kept_ms;
     bool keeping;
+    bool keep_failed;      /* the last time */
+    bool receipts_changed; /* since they were kept last */
 };
 
 struct question { /* a history */
@@ -82,8 +84,8 @@ struct xf_journal {
     unsigned next;        /* the stream whose turn it is */
     struct stream *using; /* whose query is under way; NULL: none of a stream */
     unsigned using_turn;
-    json_t *receipts; /* owned */
-    size_t receipts_sent;
+    json_t *receipts; /* owned; journal_receipts.h */
+    json_t *sent;     /* owned; those whose rows are on their way; NULL: none */
     struct question questions[QUESTIONS_MAX];
     unsigned questions_count;
     char why[320];
@@ -170,6 +172,8 @@ static void got_kept(void *context, enum xf_store_result result, const char *tex
         memcpy(stream->place.write_id, id, sizeof(stream->place.write_id));
         stream->kept = stream->place;
     }
+    xf_journal_receipts_recall(stream->journal->receipts, stream->service,
+                               json_object_get(root, "receipts"));
     json_decref(root);
     stream->step = STREAM_COUNT;
     poke(stream->journal);
@@ -285,42 +289,65 @@ static void compare(struct stream *stream)
     }
 }
 
-/* ---- the place, kept in the store for the next leader, and for what trims the log ---- */
+/* ---- place and receipts, kept in the store for the next leader, and for what trims the log ----
+ */
 
 static void kept_place(void *context, enum xf_store_result result, const char *message)
 {
     struct store_question *question = context;
     struct stream *stream = question->stream;
-    (void) result; /* the next leader asks the database */
     (void) message;
-    stream->keeping = false;
+    stream->keeping = false; /* a place that was not kept: the next leader asks the database */
+    stream->keep_failed = result != XF_STORE_OK;
+    stream->receipts_changed = stream->receipts_changed || stream->keep_failed;
     free(question);
 }
 
-static void keep_place(struct stream *stream)
+static char *kept_text(const struct stream *stream)
+{
+    json_t *receipts = xf_journal_receipts_of(stream->journal->receipts, stream->service);
+    json_t *root =
+        json_pack("{s:I, s:I, s:s, s:o}", "generation", (json_int_t) stream->place.generation,
+                  "revision", (json_int_t) stream->place.revision, "write_id",
+                  stream->place.write_id, "receipts", receipts);
+    char *text = root != NULL ? json_dumps(root, JSON_COMPACT) : NULL;
+    json_decref(root);
+    return text;
+}
+
+static void keep(struct stream *stream, int64_t now)
 {
     struct xf_store *store = stream->journal->store;
-    int64_t now = xf_clock_boottime_ms(stream->journal->clock);
-    if (stream->keeping || now - stream->kept_ms < KEEP_MS || stream->place.generation == 0 ||
-        same_place(&stream->kept, &stream->place)) {
-        return;
-    }
     struct store_question *question = calloc(1, sizeof(*question));
-    char text[160];
-    if (question == NULL) {
-        return;
+    char *text = kept_text(stream);
+    if (question != NULL && text != NULL) {
+        question->stream = stream;
+        stream->keeping = true;
+        stream->receipts_changed = false;
+        stream->kept = stream->place;
+        stream->kept_ms = now;
+        if (stream->place.generation > 0) {
+            xf_store_keep_from(store, stream->service, stream->place.generation);
+        }
+        store->calls->write_checkpoint(store, stream->service, KEPT, stream->holder, stream->epoch,
+                                       text, kept_place, question);
+        question = NULL; /* it is the answer's */
     }
-    question->stream = stream;
-    stream->keeping = true;
-    stream->kept = stream->place;
-    stream->kept_ms = now;
-    (void) snprintf(text, sizeof(text),
-                    "{\"generation\":%llu,\"revision\":%llu,\"write_id\":\"%s\"}",
-                    (unsigned long long) stream->place.generation,
-                    (unsigned long long) stream->place.revision, stream->place.write_id);
-    xf_store_keep_from(store, stream->service, stream->place.generation);
-    store->calls->write_checkpoint(store, stream->service, KEPT, stream->holder, stream->epoch,
-                                   text, kept_place, question);
+    free(question);
+    free(text);
+}
+
+/* Receipts at once: with the shifter they would be gone. */
+static void keep_tick(struct stream *stream)
+{
+    int64_t now = xf_clock_boottime_ms(stream->journal->clock);
+    bool lately = now - stream->kept_ms < KEEP_MS;
+    bool moved = stream->step == STREAM_RUN && stream->place.generation > 0 &&
+                 !same_place(&stream->kept, &stream->place);
+    bool receipts = stream->receipts_changed && !(lately && stream->keep_failed);
+    if (!stream->keeping && ((moved && !lately) || receipts)) {
+        keep(stream, now);
+    }
 }
 
 /* ---- questions to the database ---- */
@@ -376,28 +403,32 @@ static void added(void *context, const PGresult *rows)
 static void receipts_added(void *context, const PGresult *rows)
 {
     struct xf_journal *journal = context;
-    for (size_t i = 0; rows != NULL && i < journal->receipts_sent; i++) {
-        (void) json_array_remove(journal->receipts, 0);
+    if (rows != NULL) {
+        xf_journal_receipts_remove(journal->receipts, journal->sent);
+        for (unsigned i = 0; i < journal->streams_count; i++) {
+            journal->streams[i].receipts_changed = true;
+        }
     }
-    journal->receipts_sent = 0;
+    json_decref(journal->sent);
+    journal->sent = NULL;
     poke(journal);
 }
 
 static void add_receipts(struct xf_journal *journal)
 {
-    json_t *batch = json_array();
     size_t count = json_array_size(journal->receipts);
-    count = count < RECEIPTS_BATCH ? count : RECEIPTS_BATCH;
-    for (size_t i = 0; i < count; i++) {
-        (void) json_array_append(batch, json_array_get(journal->receipts, i));
+    journal->sent = json_array();
+    for (size_t i = 0; i < count && i < RECEIPTS_BATCH; i++) {
+        (void) json_array_append(journal->sent, json_array_get(journal->receipts, i));
     }
-    char *text = json_dumps(batch, JSON_COMPACT);
-    json_decref(batch);
+    char *text = json_dumps(journal->sent, JSON_COMPACT);
     if (text != NULL) {
         const char *parameters[] = {text, installation(journal)};
-        journal->receipts_sent = count;
         xf_journal_link_query(journal->link, xf_journal_receipts_sql, 2, parameters, receipts_added,
                               journal);
+    } else {
+        json_decref(journal->sent);
+        journal->sent = NULL;
     }
     free(text);
 }
@@ -475,8 +506,8 @@ bool xf_journal_history(struct xf_journal *journal, const char *service, int64_t
 /* What needs no database. */
 static void step_store(struct stream *stream)
 {
-    if (stream->step == STREAM_RUN) {
-        keep_place(stream);
+    if (stream->step > STREAM_RECALL) {
+        keep_tick(stream);
     }
     if (stream->asked || stream->step == STREAM_IDLE) {
         return;
@@ -651,20 +682,25 @@ void xf_journal_receipt(struct xf_journal *journal, const char *service, const c
                         unsigned sequence, const char *receiver, unsigned attempt, bool accepted,
                         const char *sentence)
 {
-    char id[XF_UUID_TEXT_BYTES];
-    xf_uuid_make(id);
-    if (json_array_size(journal->receipts) >= RECEIPTS_MAX) {
-        (void) json_array_remove(journal->receipts, 0);
-        journal->receipts_sent -= journal->receipts_sent > 0 ? 1 : 0;
-    }
-    json_t *receipt = json_pack(
-        "{s:s, s:s, s:s, s:i, s:s, s:i, s:b, s:I, s:s}", "id", id, "service", service, "key", key,
-        "sequence", (int) sequence, "receiver", receiver, "attempt", (int) attempt, "accepted",
-        accepted, "at_ms", (json_int_t) xf_clock_wall_ms(journal->clock), "sentence", sentence);
-    if (receipt != NULL) {
-        (void) json_array_append_new(journal->receipts, receipt);
+    struct stream *stream = stream_of(journal, service);
+    struct xf_journal_receipt receipt = {.service = service,
+                                         .key = key,
+                                         .sequence = sequence,
+                                         .receiver = receiver,
+                                         .attempt = attempt,
+                                         .accepted = accepted,
+                                         .sentence = sentence,
+                                         .at_ms = xf_clock_wall_ms(journal->clock)};
+    if (stream != NULL && xf_journal_receipts_add(journal->receipts, &receipt)) {
+        stream->receipts_changed = true;
         poke(journal);
     }
+}
+
+bool xf_journal_receipts_kept(const struct xf_journal *journal, const char *service)
+{
+    const struct stream *stream = stream_of(journal, service);
+    return stream == NULL || (!stream->keeping && !stream->receipts_changed);
 }
 
 void xf_journal_stop(struct xf_journal *journal)
@@ -689,6 +725,7 @@ void xf_journal_destroy(struct xf_journal *journal)
         event_free(journal->tick);
     }
     json_decref(journal->receipts);
+    json_decref(journal->sent);
     journal->magic = 0;
     free(journal);
 }

@@ -55,10 +55,13 @@ void xf_journal_leave(struct xf_journal *journal, const char *service);
 void xf_journal_changed(struct xf_journal *journal, const char *service);
 void xf_journal_look(const struct xf_journal *journal, const char *service,
                      struct xf_journal_view *ret);
-/* One attempt to deliver a signal.  Kept in memory until it is written, the newest 256. */
+/* One attempt to deliver a signal.  Kept until it is written, in the store as well, so that the next
+ * leader writes it where this process is killed. */
 void xf_journal_receipt(struct xf_journal *journal, const char *service, const char *key,
                         unsigned sequence, const char *receiver, unsigned attempt, bool accepted,
                         const char *sentence);
+/* Whether the store has every receipt of `service` that the database lacks. */
+bool xf_journal_receipts_kept(const struct xf_journal *journal, const char *service);
 /* The newest `count` entries since `since_ms`, oldest first.  False: the journal cannot say it
  * now, or lacks some; else `callback` comes once, with LOST where it could not after all. */
 bool xf_journal_history(struct xf_journal *journal, const char *service, int64_t since_ms,

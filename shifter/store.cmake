@@ -13,6 +13,7 @@ target_sources(xf_shifter PRIVATE
     journal_conninfo.c
     journal_link.c
     journal_migrations.c
+    journal_receipts.c
     journal_rows.c
     journal_schema.c
     lease.c

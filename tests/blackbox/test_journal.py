@@ -16,7 +16,7 @@ import pytest
 from harness import net
 from harness.crossfade import request
 from kong_world import Postgres
-from test_fleet import Redis
+from test_kong_database_faults import Relay
 
 pytestmark = pytest.mark.slow
 
@@ -153,6 +153,30 @@ def test_a_database_that_does_not_answer_is_exit_code_7(make):
     assert "usage" in proxy.cli("db", "drop", check=2).err
 
 
+@pytest.mark.long
+def test_a_database_that_hangs_or_is_locked_ends_db_with_its_own_words(make, postgres):
+    proxy = make()
+    config = ["-c", proxy.config_path]
+    proxy.terminate()
+    words = ["psql", "-X", "-q", "-At", "-d", postgres.url("journal")]
+    with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as psql:
+        psql.stdin.write("BEGIN; LOCK TABLE crossfade.migration; SELECT 'locked';\n")
+        psql.stdin.flush()
+        assert psql.stdout.readline().strip() == "locked"
+        for verb in ("status", "migrate"):
+            assert "holds a lock on the tables" in proxy.cli("db", verb, *config, check=1).err
+    relay = Relay(postgres.port, deaf_after=2)  # TLS is asked for, the session begins, no question is answered
+    proxy.config["journal"]["url"] = f"postgresql://kong@127.0.0.1:{relay.port}/journal"
+    proxy.write_config()
+    try:
+        for verb in ("status", "migrate"):
+            began = time.monotonic()
+            assert "said nothing for 20 s" in proxy.cli("db", verb, *config, check=7).err
+            assert time.monotonic() - began < 30
+    finally:
+        relay.close()
+
+
 def test_a_cutover_is_in_the_journal_once_and_summed_up(make, postgres):
     proxy = make()
     listener = subprocess.Popen(
@@ -226,6 +250,32 @@ def test_a_shifter_killed_while_the_journal_is_away_goes_on_at_the_cursor(make, 
     proxy.wait_status(lambda s: s["journal"]["backlog"] > 0 and s["leader"] is not None)
     postgres.start()
     check_complete(proxy, postgres)
+
+
+def test_receipts_of_a_signal_outlive_the_shifter_that_had_them(make, postgres, folder):
+    said = folder / "said"
+    hook = folder / "hook.sh"
+    hook.write_text(f"#!/bin/sh\necho x >> {said}\n[ $(wc -l < {said}) -gt 1 ] || {{ echo not yet; exit 3; }}\n")
+    hook.chmod(0o755)
+    proxy = make(start=False)
+    proxy.config["hooks"] = {"tell": {"command": [str(hook)]}}
+    proxy.write_config()
+    proxy.start()
+    proxy.cli("start", proxy.plan(plan(steps=STEPS[2:], signal={"hook": "tell"})), check=0)
+    journalled(proxy)
+    postgres.kill()
+    status = proxy.wait_status(lambda s: s["signal"] is not None and s["signal"]["accepted_at"] is not None, 30,
+                               "a signal that was accepted")
+    shifter = proxy.child("shifter").pid
+    os.kill(shifter, signal.SIGKILL)
+    proxy.wait_child_replaced("shifter", shifter)
+    postgres.start()
+    check_complete(proxy, postgres)
+    receipts = "SELECT attempt, accepted, sentence FROM crossfade.receipt WHERE receiver = 'hook tell' AND key = '%s'"
+    wanted = ["1|f|exit 3: not yet", "2|t|exit 0"]
+    net.wait_until(lambda: sorted(postgres.value(receipts % status["signal"]["key"]).split("\n")) == wanted, 10,
+                   "both receipts, once")
+    assert said.read_text() == "x\nx\n"
 
 
 def test_required_holds_rises_with_journal_but_never_an_abort(make, postgres):
@@ -355,48 +405,3 @@ def test_a_standby_is_refused_in_its_own_words(make, postgres):
             check_complete(proxy, postgres)
         finally:
             standby.stop()
-
-
-@pytest.mark.long
-def test_many_changes_through_outages_and_changes_of_leader_on_redis(crossfade, nginx, started,
-                                                                     folder, postgres):
-    postgres.fresh()
-    redis = Redis(folder)
-    started.append(redis)
-    v1, v2 = nginx("v1"), nginx("v2")
-    first, second = (crossfade({"v1": [v1.address], "v2": [v2.address]}, start=False, workers=1, extra={
-        "store": f"redis://127.0.0.1:{redis.port}/0",
-        "journal": {"url": postgres.url("journal")}}) for _ in range(2))
-    first.cli("db", "migrate", "-c", first.config_path, check=0)
-    first.start()
-    second.start()
-    first.wait_status(lambda s: len(s["proxies"]) == 2 and s["leader"] is not None)
-    first.cli("start", "--to", "v2", check=0)
-    done = 0
-
-    def change(count):
-        nonlocal done
-        for _ in range(count):
-            done += 1
-            first.cli("weight", f"{1 + done % 40}%", "--reason", f"change {done}", check=0)
-
-    for outage in range(3):
-        change(25)
-        postgres.kill()
-        change(25)
-        if outage < 2:
-            leader = first.status()["leader"]
-            host = first if leader["name"] == first.config.get("proxy", {}).get("name") else None
-            for each in ([host] if host else [first, second]):
-                os.kill(each.child("shifter").pid, signal.SIGKILL)
-            first.wait_status(lambda s, old=leader["id"]: s["leader"] is not None
-                              and s["leader"]["id"] != old, 20, "another leader")
-        postgres.start()
-    change(25)
-    first.wait_status(lambda s: s["journal"] == {"ok": True, "backlog": 0}, 30, "all written")
-    log = redis.command("XLEN", "cf:{default:gateway}:log").strip()
-    assert postgres.value("SELECT count(*) FROM crossfade.log") == log
-    reasons = postgres.sql("journal", "SELECT reason FROM crossfade.log WHERE verb = 'weight'"
-                                      " ORDER BY epoch, generation, revision").split("\n")[:-1]
-    assert reasons == [f"change {i + 1}" for i in range(done)]
-    assert int(postgres.value("SELECT count(DISTINCT epoch) FROM crossfade.log")) >= 3
