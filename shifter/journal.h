@@ -55,8 +55,8 @@ void xf_journal_leave(struct xf_journal *journal, const char *service);
 void xf_journal_changed(struct xf_journal *journal, const char *service);
 void xf_journal_look(const struct xf_journal *journal, const char *service,
                      struct xf_journal_view *ret);
-/* One attempt to deliver a signal.  Kept until it is written, in the store as well, so that the next
- * leader writes it where this process is killed. */
+/* One attempt to deliver a signal.  Kept until it is written, in the store as well, so that the
+ * next leader writes it where this process is killed. */
 void xf_journal_receipt(struct xf_journal *journal, const char *service, const char *key,
                         unsigned sequence, const char *receiver, unsigned attempt, bool accepted,
                         const char *sentence);
