@@ -71,7 +71,7 @@ static void begin_cutover(struct xf_document *after, struct xf_plan *plan,
     free(after->last_verdict_json);
     after->last_verdict_json = NULL;
     free(after->baseline_json);
-    after->baseline_json = xf_kong_drift_begin(plan);
+    after->baseline_json = xf_kong_drift_begin(plan->before_start_json);
 }
 
 void xf_verb_start(struct xf_verb_call *call)

@@ -39,11 +39,10 @@ static void add_side(json_t *list, const json_t *gate, const char *role)
     }
 }
 
-char *xf_kong_drift_begin(const struct xf_plan *plan)
+char *xf_kong_drift_begin(const char *gates_json)
 {
     json_t *list = json_array();
-    json_t *gates =
-        plan->before_start_json != NULL ? json_loads(plan->before_start_json, 0, NULL) : NULL;
+    json_t *gates = gates_json != NULL ? json_loads(gates_json, 0, NULL) : NULL;
     size_t i;
     json_t *gate;
     json_array_foreach(gates, i, gate)

@@ -9,15 +9,14 @@
 #define XF_SHIFTER_KONG_DRIFT_H
 
 #include "shifter/gate.h"
-#include "shifter/plan.h"
 
 #include <jansson.h>
 #include <stdbool.h>
 #include <stddef.h>
 
-/* The databases of a plan with nothing looked at yet; NULL: it names none, or no memory.  The
- * caller frees it. */
-XF_NODISCARD char *xf_kong_drift_begin(const struct xf_plan *plan);
+/* The databases of a plan's list of gates (as text; NULL: none) with nothing looked at yet; NULL:
+ * it names none, or no memory.  The caller frees it. */
+XF_NODISCARD char *xf_kong_drift_begin(const char *gates_json);
 /* The same databases, to be looked at anew; NULL: no memory, or no such text. */
 XF_NODISCARD char *xf_kong_drift_forget(const char *baseline);
 /* Whether some database of `baseline` was not looked at yet. */
