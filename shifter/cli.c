@@ -6,6 +6,7 @@
 #include "config/base/text.h"
 #include "config/config.h"
 #include "config/paths.h"
+#include "shifter/url.h"
 
 #include <errno.h>
 #include <getopt.h>
@@ -283,25 +284,6 @@ void xf_cli_print(const json_t *value)
     putchar('\n');
 }
 
-const char *xf_cli_escape(const char *text, char *out, size_t bytes)
-{
-    static const char plain[] =
-        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~";
-    size_t used = 0;
-    for (const char *p = text; *p != '\0'; p++) {
-        if (used + 4 > bytes) {
-            return NULL;
-        }
-        if (strchr(plain, *p) != NULL) {
-            out[used++] = *p;
-        } else {
-            used += (size_t) snprintf(out + used, 4, "%%%02X", (unsigned char) *p);
-        }
-    }
-    out[used] = '\0';
-    return out;
-}
-
 static int64_t exit_of_answer(const struct xf_client_answer *answer)
 {
     const json_t *code = json_object_get(answer->body, "exit");
@@ -314,7 +296,7 @@ static int64_t exit_of_answer(const struct xf_client_answer *answer)
 static int service_path(const struct xf_cli *cli, const char *what, char *out, size_t bytes)
 {
     char escaped[200];
-    if (xf_cli_escape(cli->service, escaped, sizeof(escaped)) == NULL) {
+    if (xf_url_escape(cli->service, escaped, sizeof(escaped)) == NULL) {
         return -1;
     }
     int length = snprintf(out, bytes, "/v1/services/%s/%s", escaped, what);

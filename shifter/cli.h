@@ -102,7 +102,5 @@ double xf_cli_number(const json_t *object, const char *key, double otherwise);
 bool xf_cli_true(const json_t *object, const char *key);
 /* Prints `value` to standard output, indented, with a line feed. */
 void xf_cli_print(const json_t *value);
-/* Escapes `text` for one segment of a path; NULL where it does not fit. */
-const char *xf_cli_escape(const char *text, char *out, size_t bytes);
 
 #endif

@@ -6,6 +6,7 @@
 #include "config/base/text.h"
 #include "shifter/cli.h"
 #include "shifter/cmd_verbs.h"
+#include "shifter/url.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -66,8 +67,8 @@ static int list(const struct xf_cli *cli)
 static int order(const struct xf_cli *cli, const char *word, json_t *arguments)
 {
     char cluster[PATH_BYTES], address[PATH_BYTES], path[3 * PATH_BYTES];
-    if (xf_cli_escape(cli->positional[1], cluster, sizeof(cluster)) == NULL ||
-        xf_cli_escape(cli->positional[2], address, sizeof(address)) == NULL) {
+    if (xf_url_escape(cli->positional[1], cluster, sizeof(cluster)) == NULL ||
+        xf_url_escape(cli->positional[2], address, sizeof(address)) == NULL) {
         json_decref(arguments);
         xf_cli_note("crossfade: the names are too long");
         return USAGE_EXIT;

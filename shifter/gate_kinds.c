@@ -6,9 +6,9 @@
 #include "shifter/gate_kinds.h"
 
 #include "config/base/text.h"
-#include "shifter/cli.h"
 #include "shifter/database.h"
 #include "shifter/fetch.h"
+#include "shifter/url.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -261,7 +261,7 @@ void xf_gate_prometheus(const json_t *options, const struct xf_gate_context *con
                       "url, query and success (such as \"< 0.01\") are needed");
         return;
     }
-    if (xf_cli_escape(query, escaped, sizeof(escaped)) == NULL) {
+    if (xf_url_escape(query, escaped, sizeof(escaped)) == NULL) {
         xf_checks_add(checks, "prometheus", "query", false, ERROR, "the query is too long");
         return;
     }

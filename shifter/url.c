@@ -98,3 +98,22 @@ int xf_url_parse(const char *text, struct xf_url *ret, struct xf_error *err)
     *ret = url;
     return 0;
 }
+
+const char *xf_url_escape(const char *text, char *out, size_t bytes)
+{
+    static const char plain[] =
+        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~";
+    size_t used = 0;
+    for (const char *p = text; *p != '\0'; p++) {
+        if (used + 4 > bytes) {
+            return NULL;
+        }
+        if (strchr(plain, *p) != NULL) {
+            out[used++] = *p;
+        } else {
+            used += (size_t) snprintf(out + used, 4, "%%%02X", (unsigned char) *p);
+        }
+    }
+    out[used] = '\0';
+    return out;
+}

@@ -7,6 +7,7 @@
 #include "config/base/error.h"
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 struct xf_url {
@@ -19,5 +20,8 @@ struct xf_url {
 
 /* Refuses other schemes, user names, fragments, white space and bytes outside ASCII. */
 XF_NODISCARD int xf_url_parse(const char *text, struct xf_url *ret, struct xf_error *err);
+/* `text` for one segment of a path or one value of a query (RFC 3986 section 2.1), in `out`; NULL
+ * where it does not fit. */
+const char *xf_url_escape(const char *text, char *out, size_t bytes);
 
 #endif

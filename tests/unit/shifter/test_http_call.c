@@ -282,9 +282,31 @@ static void urls_are_taken_apart_strictly(void **state)
     }
 }
 
+static void test_what_is_put_into_a_url_is_escaped(void **state)
+{
+    (void) state;
+    static const struct {
+        const char *text, *expected;
+    } cases[] = {
+        {"", ""},
+        {"az-AZ_0.9~", "az-AZ_0.9~"},
+        {"10.0.0.1:80", "10.0.0.1%3A80"},
+        {"a/b?c=d&e#f g", "a%2Fb%3Fc%3Dd%26e%23f%20g"},
+        {"\xC3\xA9\r\n%", "%C3%A9%0D%0A%25"},
+    };
+    char out[64];
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        assert_ptr_equal(xf_url_escape(cases[i].text, out, sizeof(out)), out);
+        assert_string_equal(out, cases[i].expected);
+    }
+    assert_null(xf_url_escape("////", out, 12));
+    assert_non_null(xf_url_escape("///", out, 12));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_what_is_put_into_a_url_is_escaped),
         cmocka_unit_test(answers_are_read_however_they_are_delimited),
         cmocka_unit_test(an_answer_larger_than_allowed_is_refused),
         cmocka_unit_test(the_request_names_the_host_and_carries_the_body),
