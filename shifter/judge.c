@@ -185,6 +185,10 @@ void xf_judge_step_started(struct xf_judge *judge, int64_t t_ms, unsigned weight
 
 void xf_judge_set_rho(struct xf_judge *judge, double rho)
 {
+    if (!judge->stepped && rho > 0) { /* a weight by hand, or a ramp after a reset at weight 0 */
+        xf_judge_step_at(judge, judge->seen_us, rho);
+        return;
+    }
     judge->rho = rho;
     xf_router_set_rho(&judge->router, rho);
 }

@@ -178,7 +178,8 @@ void xf_judge_learn(struct xf_judge *judge, const struct xf_judge_cell *cell);
 /* A step of the plan begins with weight `weight`.  Evidence is kept, but no more than just enough:
  * a failure in the new step must first be outweighed (judge_promote.h). */
 void xf_judge_step_started(struct xf_judge *judge, int64_t t_ms, unsigned weight);
-/* The weight in force has changed within a step (a ramp). */
+/* The weight in force has changed within a step (a ramp).  The first one above 0 of an attempt that
+ * no step has begun is judged like a step's: green has traffic. */
 void xf_judge_set_weight(struct xf_judge *judge, unsigned weight);
 
 /* One closed cell of the grid, the sum of the fleet, in the order of time; at most one per cell.

@@ -141,7 +141,8 @@ static void fill_samples(const struct sim *sim, const struct sim_proxy *proxy,
         cell->entries_count = 1;
         cell->entries[0].weight = document->weight;
         struct xf_message_counts *counts = &cell->entries[0].counts;
-        counts->done[1] = document->weight / 100;
+        counts->done[1] = (cell->number + 1) * document->weight / 100 -
+                          cell->number * document->weight / 100; /* with what was left over */
         counts->done[0] = 100 - counts->done[1];
         memcpy(counts->sent, counts->done, sizeof(counts->sent));
         counts->bad[1] = sim->green_bad ? (counts->done[1] + 1) / 2 : 0;

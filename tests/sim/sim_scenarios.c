@@ -15,9 +15,12 @@
     "  - {weight: 10%, hold: 10s, evidence: advisory}\n"                                           \
     "  - {weight: 50%, hold: 10s, evidence: advisory}\n"                                           \
     "  - {weight: 100%, hold: 10s, evidence: advisory}\n"
+#define STEPS_END "  - {weight: 100%, hold: 10s, evidence: advisory}\n"
 /* Time 0 is Monday, 14:13:20 UTC. */
 static const char window_plan[] = PLAN "windows: [\"Mon 14:14-14:16 UTC\"]\nsteps:\n" STEPS;
 static const char closed_plan[] = PLAN "windows: [\"Tue 14:14-14:16 UTC\"]\nsteps:\n" STEPS;
+static const char ramp_plan[] =
+    PLAN "steps:\n  - {ramp: 60%, over: 60s, evidence: advisory}\n" STEPS_END;
 static const char later_plan[] = PLAN "start_at: 2026-09-21T14:14:00Z\nsteps:\n" STEPS;
 static const char deadline_plan[] = PLAN "deadline: 25s\non_deadline: abort\nsteps:\n" STEPS;
 static const char patient_plan[] = PLAN "deadline: 25s\non_deadline: hold\nsteps:\n" STEPS;
@@ -56,6 +59,21 @@ static const struct scenario scenarios[] = {
     {"a_bad_green_is_sent_home",
      {CALM, .green_bad_from_ms = 20000},
      {"5000 ann start"},
+     0,
+     0,
+     1,
+     true},
+    {"a_weight_by_hand_before_any_step_is_judged",
+     {.length_ms = 240000, .plan = closed_plan, .green_bad_from_ms = 20000},
+     {"5000 ann start", "12000 ann weight {\"weight\": 2500}"},
+     0,
+     0,
+     1,
+     true},
+    {"a_ramp_that_is_resumed_at_0_is_judged",
+     {.length_ms = 240000, .plan = ramp_plan, .green_bad_from_ms = 30000},
+     {"5000 ann start", "6000 ann resume", "6100 ann pause", "10000 ann weight {\"weight\": 0}",
+      "15000 ann resume", "16000 ann resume"},
      0,
      0,
      1,

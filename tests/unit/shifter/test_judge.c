@@ -606,6 +606,30 @@ static void a_reset_forgets_and_numbers_the_attempt(void **state)
     verify(&judge, verdict.rule);
 }
 
+/* No step begins then: a weight by hand before the first one, a ramp resumed at weight 0. */
+static void a_weight_without_a_step_is_judged(void **state)
+{
+    (void) state;
+    struct xf_judge_options options;
+    xf_judge_options_default(&options);
+    for (unsigned reset = 0; reset < 2; reset++) {
+        struct xf_judge judge;
+        struct xf_judge_verdict verdict;
+        struct traffic traffic = {.chance = 13, .rps = 200, .weight = 500, .green = 0.5};
+        xf_judge_init(&judge, &options, START_MS);
+        if (reset == 1) {
+            xf_judge_step_started(&judge, START_MS, 500);
+            xf_judge_set_weight(&judge, 0);
+            xf_judge_reset(&judge, START_MS);
+        }
+        xf_judge_advance(&judge, START_MS + 30000);
+        xf_judge_set_weight(&judge, 500);
+        assert_true(run(&judge, &traffic, START_MS + 30000, 60000, PAUSES) > 0);
+        assert_int_equal(xf_judge_verdict(&judge, &verdict), XF_JUDGE_ERRORS);
+        verify(&judge, verdict.rule);
+    }
+}
+
 static void a_blue_that_fails_much_itself_raises_the_budget(void **state)
 {
     (void) state;
@@ -827,6 +851,7 @@ int main(void)
         cmocka_unit_test(evidence_against_green_holds_the_step_softly),
         cmocka_unit_test(spent_evidence_begins_anew_and_other_is_kept),
         cmocka_unit_test(a_reset_forgets_and_numbers_the_attempt),
+        cmocka_unit_test(a_weight_without_a_step_is_judged),
         cmocka_unit_test(a_blue_that_fails_much_itself_raises_the_budget),
         cmocka_unit_test(the_blip_is_learnt_from_blues_bursts),
         cmocka_unit_test(tau_is_known_from_1000_responses),
