@@ -7,8 +7,8 @@
  *
  *     bench_judge healthy|faults|late|slow [RUNS [ROW]]      prints a table in Markdown
  *
- * Faults that take long are drawn less often: 2x a twentieth, 5x a tenth, 10x of 0.1 % a fifth
- * of RUNS.
+ * `late` draws the healthy half hour before the fault once for all faults of the same base rate:
+ * the judge is a plain value, and each fault goes on from a copy.
  */
 #include "shifter/judge.h"
 
@@ -398,37 +398,56 @@ struct fault_result {
     struct checker argo;
 };
 
-static void run_fault(const struct world *world, const struct fault *fault, uint64_t number,
-                      bool others, struct fault_result *ret)
-{
-    struct chance chance = chance_seeded(number);
+/* Where a run stands when its fault begins: a plain value, so that several faults can begin there.
+ */
+struct stage {
+    struct chance chance;
     struct xf_judge judge;
+};
+
+/* The step's start and `healthy_ms` of health after it. */
+static void set_stage(const struct world *world, unsigned weight, uint64_t number,
+                      int64_t healthy_ms, struct stage *ret)
+{
+    struct moment now = {.blue = world->blue,
+                         .green = world->green,
+                         .blue_slow = world->blue_slow,
+                         .green_slow = world->green_slow};
+    ret->chance = chance_seeded(number);
+    begin_judge(&ret->judge, &ret->chance, world, PLANNED_MS);
+    xf_judge_step_started(&ret->judge, START_MS, weight);
+    for (int64_t at_ms = 0; at_ms < healthy_ms; at_ms += XF_CELL_MS) {
+        struct xf_judge_entry entry = draw_cell(&ret->chance, &now, world->rps, weight, XF_CELL_MS);
+        feed(&ret->judge, START_MS + at_ms, &entry);
+    }
+}
+
+/* `others`: on until the other tools stop too, an hour at most. */
+static void run_fault(const struct world *world, const struct fault *fault,
+                      const struct stage *stage, bool others, struct fault_result *ret)
+{
+    struct stage run = *stage;
+    struct moment now = {.blue = world->blue,
+                         .green = fault->green,
+                         .blue_slow = world->blue_slow,
+                         .green_slow = fault->green_slow,
+                         .green_hangs = fault->hangs};
     *ret = (struct fault_result){.judged = false};
     checkers_init(&ret->flagger, &ret->argo);
-    begin_judge(&judge, &chance, world, PLANNED_MS);
-    xf_judge_step_started(&judge, START_MS, fault->weight);
-    int64_t end_ms = fault->begins_ms + HORIZON_MS;
+    int64_t begins_ms = START_MS + fault->begins_ms;
     int64_t ms = XF_CELL_MS;
-    for (int64_t at_ms = 0; at_ms < end_ms; at_ms += ms) {
-        bool broken = at_ms >= fault->begins_ms;
-        struct moment now = {.blue = world->blue,
-                             .green = broken ? fault->green : world->green,
-                             .blue_slow = world->blue_slow,
-                             .green_slow = broken ? fault->green_slow : world->green_slow,
-                             .green_hangs = broken && fault->hangs};
+    for (int64_t at_ms = 0; at_ms < HORIZON_MS; at_ms += ms) {
         ms = ret->judged ? COARSE_MS : XF_CELL_MS;
-        struct xf_judge_entry entry = draw_cell(&chance, &now, world->rps, fault->weight, ms);
+        struct xf_judge_entry entry = draw_cell(&run.chance, &now, world->rps, fault->weight, ms);
         const struct xf_judge_counts *green = &entry.role[XF_JUDGE_GREEN];
         checker_see(&ret->flagger, START_MS + at_ms + ms, green->done, green->bad);
         checker_see(&ret->argo, START_MS + at_ms + ms, green->done, green->bad);
         if (!ret->judged) {
-            feed(&judge, START_MS + at_ms, &entry);
-            if (broken) {
-                ret->leaked += (double) green->bad;
-                ret->requests += (double) green->sent;
-                ret->seconds = (double) (at_ms + ms - fault->begins_ms) / 1000;
-            }
-            ret->judged = broken && (xf_judge_standing(&judge) & PAUSES) != 0;
+            feed(&run.judge, begins_ms + at_ms, &entry);
+            ret->leaked += (double) green->bad;
+            ret->requests += (double) green->sent;
+            ret->seconds = (double) (at_ms + ms) / 1000;
+            ret->judged = (xf_judge_standing(&run.judge) & PAUSES) != 0;
         }
         if (ret->judged &&
             (!others || (ret->flagger.stopped_ms >= 0 && ret->argo.stopped_ms >= 0))) {
@@ -492,8 +511,7 @@ static void print_healthy(unsigned runs, int only)
         unsigned paused = 0;
         unsigned flagger = 0;
         unsigned argo = 0;
-        unsigned count = world.rps > 1000 ? runs / 10 : runs;
-        for (unsigned run = 0; run < count; run++) {
+        for (unsigned run = 0; run < runs; run++) {
             struct healthy_result result = run_healthy(&world, i * 1000003 + run);
             paused += (result.rules & PAUSES) != 0;
             flagger += result.flagger;
@@ -502,7 +520,7 @@ static void print_healthy(unsigned runs, int only)
                 found[rule] += result.rules >> rule & 1;
             }
         }
-        double percent = 100.0 / count;
+        double percent = 100.0 / runs;
         printf("| %s | **%.2f %%** | %.2f | %.2f | %.2f | %.2f | %.2f | %.1f %% | %.1f %% |\n",
                world.name, percent * paused, percent * found[XF_JUDGE_ERRORS],
                percent * found[XF_JUDGE_BUDGET], percent * found[XF_JUDGE_LATENCY],
@@ -535,59 +553,82 @@ static void add_result(struct sums *sums, const struct fault_result *result)
     sums->argo += result->argo.stopped_ms >= 0;
 }
 
-static void print_fault_row(const char *name, const struct world *world, const struct fault *fault,
-                            unsigned runs)
+static void print_fault_row(const char *name, unsigned weight, double rps, bool others,
+                            const struct sums *sums, unsigned runs)
 {
-    struct sums sums = {.leaked = 0};
-    for (unsigned run = 0; run < runs; run++) {
-        struct fault_result result;
-        run_fault(world, fault, run * 7919 + 13, fault->begins_ms == 0, &result);
-        add_result(&sums, &result);
-    }
     double n = runs;
-    printf("| %s | %u %% | %.0f/s | %.1f | %.2f | %.0f | %.1f %% | ", name, fault->weight / 100,
-           world->rps, sums.leaked / n, sums.seconds / n, sums.requests / n, 100 * sums.judged / n);
-    if (fault->begins_ms == 0) {
-        printf("%.0f (%.0f %%) | %.0f (%.0f %%) |\n", sums.flagger_leaked / n,
-               100 * sums.flagger / n, sums.argo_leaked / n, 100 * sums.argo / n);
+    printf("| %s | %u %% | %.0f/s | %.1f | %.2f | %.0f | %.1f %% | ", name, weight / 100, rps,
+           sums->leaked / n, sums->seconds / n, sums->requests / n, 100 * sums->judged / n);
+    if (others) {
+        printf("%.0f (%.0f %%) | %.0f (%.0f %%) |\n", sums->flagger_leaked / n,
+               100 * sums->flagger / n, sums->argo_leaked / n, 100 * sums->argo / n);
     } else {
         printf("| |\n");
     }
     fflush(stdout);
 }
 
+static const struct {
+    const char *name;
+    double blue;
+    double green;
+} faults[] = {
+    {"2x of 1 %", 0.01, 0.02},     {"10x of 1 %", 0.01, 0.1}, {"5x of 0.1 %", 0.001, 0.005},
+    {"10x of 0.1 %", 0.001, 0.01}, {"50 %", 0.001, 0.5},      {"100 %", 0.001, 1},
+};
+
+/* The faults from `first` to before `end`, which share blue's rate, in one world at one split. */
+static void add_faults(const struct world *world, unsigned weight, int64_t begins_ms, unsigned runs,
+                       size_t first, size_t end, struct sums *sums)
+{
+    for (unsigned run = 0; run < runs; run++) {
+        struct stage stage;
+        set_stage(world, weight, run * 7919 + 13, begins_ms, &stage);
+        for (size_t i = first; i < end; i++) {
+            struct fault fault = {.weight = weight,
+                                  .begins_ms = begins_ms,
+                                  .green = faults[i].green,
+                                  .green_slow = world->green_slow};
+            struct fault_result result;
+            run_fault(world, &fault, &stage, begins_ms == 0, &result);
+            add_result(&sums[i], &result);
+        }
+    }
+}
+
+/* One split at one rate of traffic: every fault. */
+static void print_faults_at(unsigned weight, double rps, int64_t begins_ms, unsigned runs)
+{
+    struct sums sums[XF_COUNT(faults)] = {{.leaked = 0}};
+    size_t end;
+    for (size_t first = 0; first < XF_COUNT(faults); first = end) {
+        for (end = first; end < XF_COUNT(faults) && faults[end].blue == faults[first].blue;) {
+            end++;
+        }
+        struct world world = {.rps = rps,
+                              .blue = faults[first].blue,
+                              .green = faults[first].blue,
+                              .blue_slow = 0.01,
+                              .green_slow = 0.01};
+        add_faults(&world, weight, begins_ms, runs, first, end, sums);
+    }
+    for (size_t i = 0; i < XF_COUNT(faults); i++) {
+        print_fault_row(faults[i].name, weight, rps, begins_ms == 0, &sums[i], runs);
+    }
+}
+
 static void print_faults(unsigned runs, int64_t begins_ms, int only)
 {
-    static const unsigned weights[] = {100, 500, 2500};
-    static const double rates[] = {200, 2000};
     static const struct {
-        const char *name;
-        double blue;
-        double green;
-        unsigned part; /* of the runs: rare faults take long */
-    } rows[] = {
-        {"2x of 1 %", 0.01, 0.02, 20},    {"5x of 0.1 %", 0.001, 0.005, 10},
-        {"10x of 0.1 %", 0.001, 0.01, 5}, {"10x of 1 %", 0.01, 0.1, 1},
-        {"50 %", 0.001, 0.5, 1},          {"100 %", 0.001, 1, 1},
-    };
+        unsigned weight;
+        double rps;
+    } rows[] = {{100, 200}, {100, 2000}, {500, 200}, {500, 2000}, {2500, 200}, {2500, 2000}};
     printf(
         "| green fails | split | traffic | leaked | seconds | green requests | judged within 1 h "
         "| Flagger leaks (stops) | Argo leaks (stops) |\n|---|---|---|---|---|---|---|---|---|\n");
     for (size_t i = 0; i < XF_COUNT(rows); i++) {
-        for (size_t j = 0; (only < 0 || (int) i == only) && j < XF_COUNT(weights); j++) {
-            for (size_t k = 0; k < XF_COUNT(rates); k++) {
-                struct world world = {.rps = rates[k],
-                                      .blue = rows[i].blue,
-                                      .green = rows[i].blue,
-                                      .blue_slow = 0.01,
-                                      .green_slow = 0.01};
-                struct fault fault = {.weight = weights[j],
-                                      .begins_ms = begins_ms,
-                                      .green = rows[i].green,
-                                      .green_slow = 0.01};
-                unsigned count = runs / rows[i].part;
-                print_fault_row(rows[i].name, &world, &fault, count > 0 ? count : 1);
-            }
+        if (only < 0 || (int) i == only) {
+            print_faults_at(rows[i].weight, rows[i].rps, begins_ms, runs);
         }
     }
 }
@@ -623,7 +664,15 @@ static void print_slow(unsigned runs)
                               .green = 0.001,
                               .green_slow = rows[i].slow,
                               .hangs = rows[i].hangs};
-        print_fault_row(rows[i].name, &world, &fault, runs);
+        struct sums sums = {.leaked = 0};
+        for (unsigned run = 0; run < runs; run++) {
+            struct stage stage;
+            struct fault_result result;
+            set_stage(&world, fault.weight, run * 7919 + 13, 0, &stage);
+            run_fault(&world, &fault, &stage, true, &result);
+            add_result(&sums, &result);
+        }
+        print_fault_row(rows[i].name, fault.weight, world.rps, true, &sums, runs);
     }
 }
 
