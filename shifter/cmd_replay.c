@@ -21,6 +21,7 @@ struct arguments {
     bool json;
     bool planned; /* plan_ms was given */
     bool stepped; /* nsteps was given */
+    bool limited; /* pmax was given */
     struct xf_replay_options options;
 };
 
@@ -54,7 +55,7 @@ static int set_parameter(struct arguments *arguments, const char *text, struct x
         if (strlen(keys[i].key) == length && strncmp(keys[i].key, text, length) == 0) {
             *keys[i].number = value;
             if (keys[i].number == &judge->limit) {
-                arguments->options.learn_budget = false;
+                arguments->limited = true;
             }
             return 0;
         }
@@ -110,7 +111,7 @@ static int parse_option(struct arguments *arguments, int argc, char **argv, int 
 
 static int parse_arguments(int argc, char **argv, struct arguments *ret, struct xf_error *err)
 {
-    *ret = (struct arguments){.options.learn_budget = true};
+    *ret = (struct arguments){.json = false};
     xf_judge_options_default(&ret->options.judge);
     ret->options.judge.exact = true;
     ret->options.judge.blip_ms = XF_JUDGE_BLIP_MS;
@@ -157,6 +158,8 @@ static int judge_trace(struct arguments *arguments, struct xf_replay_result *ret
     xf_replay_plan(&trace, &schedule, &planned);
     judge->planned_ms = arguments->planned ? judge->planned_ms : planned.planned_ms;
     judge->steps = arguments->stepped ? judge->steps : planned.steps;
+    judge->plain = !trace.log; /* a log is judged as the guard would have judged it live */
+    arguments->options.learn_budget = trace.log && !arguments->limited;
     if (xf_judge_options_check(judge, err) != 0) {
         err->code = XF_E_USAGE;
         return -1;

@@ -57,7 +57,8 @@ static void init_budget(struct xf_judge *judge)
     struct xf_budget_options options = {.limit = judge->limit,
                                         .alpha = part_of(judge, PART_BUDGET),
                                         .steps = judge->options.steps,
-                                        .planned_us = judge->options.planned_ms * 1000};
+                                        .planned_us = judge->options.planned_ms * 1000,
+                                        .plain = judge->options.plain};
     xf_budget_init(&judge->budget, &options, judge->begun_us);
     xf_budget_trail_start(&judge->budget_trail, &judge->budget);
 }

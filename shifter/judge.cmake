@@ -16,4 +16,5 @@ target_sources(xf_shifter PRIVATE
     judge_tally.c
     judge_trail.c
     replay.c
+    replay_log.c
     replay_read.c)

@@ -57,6 +57,7 @@ struct xf_judge_options {
     bool watch_4xx;              /* a second stream: 4xx answers */
     bool sticky;                 /* `sent` counts each key once a step: shares are of `done` */
     bool exact; /* replay: exact times since its start instead of cells of a wall clock */
+    bool plain; /* a trace: JUDGE.md section 2 as written, `both` by point estimates alone */
 };
 
 enum xf_judge_rule {

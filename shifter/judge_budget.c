@@ -129,13 +129,22 @@ enum xf_budget_finding xf_budget_finding(const struct xf_budget *budget)
         return XF_BUDGET_QUIET;
     }
     struct xf_totals window = xf_budget_window(budget);
-    bool both =
-        window.bad_blue > 0 && blue_fails_too(&window, DENIED) && !blue_recovered(budget, &window);
+    bool both;
+    if (budget->options.plain) {
+        both = window.done_blue > 0 &&
+               xf_totals_blue_share(&window) >= 0.5 * xf_totals_green_share(&window);
+    } else {
+        both = window.bad_blue > 0 && blue_fails_too(&window, DENIED) &&
+               !blue_recovered(budget, &window);
+    }
     return both ? XF_BUDGET_BOTH : XF_BUDGET_OVER;
 }
 
 void xf_budget_cut_back(struct xf_budget *budget)
 {
+    if (budget->options.plain) {
+        return;
+    }
     double factor = 1 / budget->options.alpha / budget->value;
     for (unsigned k = 0; k < XF_BUDGET_ALTERNATIVES; k++) {
         budget->sum[k] *= factor;

@@ -19,6 +19,7 @@ struct xf_budget_options {
     double alpha;
     unsigned steps;
     int64_t planned_us;
+    bool plain; /* `both` by the point estimates of JUDGE.md 2a alone */
 };
 
 enum xf_budget_finding {
@@ -70,7 +71,7 @@ void xf_budget_block_mass(struct xf_budget *budget, const struct xf_budget_block
 /* What the evidence says now. */
 enum xf_budget_finding xf_budget_finding(const struct xf_budget *budget);
 /* After XF_BUDGET_BOTH was acted on: the evidence falls back to the threshold, which only lowers
- * it, so that `both` ends soon after the shared trouble does. */
+ * it, so that `both` ends soon after the shared trouble does.  Nothing where it is plain. */
 void xf_budget_cut_back(struct xf_budget *budget);
 struct xf_totals xf_budget_window(const struct xf_budget *budget);
 

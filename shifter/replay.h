@@ -42,6 +42,7 @@ struct xf_replay_trace {
     struct xf_replay_response *responses;
     size_t count;
     size_t capacity;
+    bool log; /* crossfade's own access log, not a trace in CSV */
 };
 
 struct xf_replay_clusters { /* of an access log; NULL: the trace has blue and green */

@@ -5,12 +5,12 @@
  */
 #include "shifter/replay.h"
 
+#include "shifter/replay_log.h"
+
 #include "config/base/check.h"
-#include "config/base/text.h"
 
 #include <errno.h>
 #include <inttypes.h>
-#include <jansson.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -181,63 +181,6 @@ static int read_trace(struct reader *reader, struct xf_error *err)
 
 /* ---- the access log ---- */
 
-/* What the judge is told of a request: what it counts, and by which cluster. */
-static bool entry_counts(const json_t *entry, const struct xf_replay_clusters *clusters,
-                         struct xf_replay_response *ret)
-{
-    const char *cluster = json_string_value(json_object_get(entry, "cluster"));
-    const char *why = json_string_value(json_object_get(entry, "why"));
-    const char *ended = json_string_value(json_object_get(entry, "ended"));
-    json_int_t status = json_integer_value(json_object_get(entry, "status"));
-    if (cluster == NULL ||
-        (why != NULL && (strcmp(why, "override") == 0 || strcmp(why, "only-one-up") == 0))) {
-        return false; /* answered by the proxy itself, or not chosen by the weight */
-    }
-    ret->green = strcmp(cluster, clusters->green) == 0;
-    if (!ret->green && strcmp(cluster, clusters->blue) != 0) {
-        return false;
-    }
-    bool broken = ended != NULL && strcmp(ended, "server") == 0;
-    bool client = ended != NULL && strcmp(ended, "client") == 0;
-    ret->bad = !client && (broken || status == 0 || status >= 500);
-    ret->bad_4xx = !client && !ret->bad && status >= 400;
-    if (why != NULL && strcmp(why, "rescue") == 0) { /* green's failure, blue's answer */
-        ret->green = true;
-        ret->bad = true;
-        ret->bad_4xx = false;
-    }
-    return true;
-}
-
-static int read_entry(struct reader *reader, const struct xf_replay_clusters *clusters,
-                      const json_t *entry, struct xf_error *err)
-{
-    struct xf_replay_response response = {.rho = 0}; /* no weight: outside the cutover */
-    if (!entry_counts(entry, clusters, &response)) {
-        return 0;
-    }
-    const json_t *weight = json_object_get(entry, "weight");
-    const json_t *total = json_object_get(entry, "total_ms");
-    const char *time = json_string_value(json_object_get(entry, "time"));
-    int64_t wall_ms;
-    if (time == NULL || !xf_parse_time(time, &wall_ms)) {
-        return bad_line(reader, err, "\"time\" must be a time of RFC 3339");
-    }
-    double total_ms = json_number_value(total);
-    if (!json_is_number(total) || !(total_ms >= 0 && total_ms <= 1e12)) {
-        return bad_line(reader, err, "\"total_ms\" must be a number of milliseconds");
-    }
-    double percent = json_number_value(weight);
-    if (weight != NULL && !json_is_null(weight) &&
-        !(json_is_number(weight) && percent >= 0 && percent <= 100)) {
-        return bad_line(reader, err, "\"weight\" must be a number from 0 to 100");
-    }
-    response.rho = percent / 100;
-    response.done_us = wall_ms * 1000;
-    response.sent_us = response.done_us - llround(total_ms * 1000);
-    return append(reader, &response, err);
-}
-
 static int read_log(struct reader *reader, const struct xf_replay_clusters *clusters,
                     struct xf_error *err)
 {
@@ -251,11 +194,14 @@ static int read_log(struct reader *reader, const struct xf_replay_clusters *clus
         if (reader->length == 0) {
             continue;
         }
-        json_t *entry = json_loadb(reader->line, reader->length, JSON_REJECT_DUPLICATES, NULL);
-        int done = json_is_object(entry) ? read_entry(reader, clusters, entry, err)
-                                         : bad_line(reader, err, "this is no JSON object");
-        json_decref(entry);
-        if (done != 0) {
+        struct xf_replay_response response;
+        const char *problem = NULL;
+        enum xf_replay_line kind =
+            xf_replay_log_line(reader->line, reader->length, clusters, &response, &problem);
+        if (kind == XF_LINE_BAD) {
+            return bad_line(reader, err, problem);
+        }
+        if (kind == XF_LINE_COUNTS && append(reader, &response, err) != 0) {
             return -1;
         }
     }
@@ -296,6 +242,7 @@ int xf_replay_read(const char *path, const struct xf_replay_clusters *clusters,
     if (log) {
         shift_to_zero(&reader.trace);
     }
+    reader.trace.log = log;
     *ret = reader.trace;
     reader.trace = (struct xf_replay_trace){.count = 0};
     return 0;

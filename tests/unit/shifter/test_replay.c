@@ -3,6 +3,8 @@
  */
 #include "shifter/replay.h"
 
+#include "shifter/replay_log.h"
+
 #include "config/base/check.h"
 
 #include <math.h>
@@ -148,6 +150,36 @@ static void what_both_clusters_share_is_not_blamed_on_green(void **state)
     assert_int_equal(result.verdict, XF_JUDGE_NONE);
     assert_true(result.both_ms >= 20000 && result.both_ms < 22000);
     assert_non_null(strstr(result.sentence, "green and blue both fail"));
+}
+
+/* Of what both shared blue is over it, and green is not: the live guard looks at the recent past,
+ * JUDGE.md 2a at all of it. */
+static void a_trace_is_judged_as_the_page_says_and_a_log_as_the_live_guard(void **state)
+{
+    (void) state;
+    static const struct {
+        bool plain;
+        enum xf_judge_rule verdict;
+    } rows[] = {{true, XF_JUDGE_NONE}, {false, XF_JUDGE_BUDGET}};
+    struct made made;
+    make_begin(&made);
+    for (int t = 0; t < 43000; t++) {
+        bool green = t >= 10000 && t % 2 == 0;
+        bool bad = t >= 20000 && t % 4 < (green || t < 40000 ? 2 : 0);
+        fprintf(made.file, "%d,%s,%s,1000\n", t, green ? "green" : "blue", bad ? "err" : "ok");
+    }
+    assert_int_equal(fclose(made.file), 0);
+    for (size_t i = 0; i < XF_COUNT(rows); i++) {
+        struct xf_replay_options options;
+        struct xf_replay_result result;
+        default_options(&options);
+        options.judge.plain = rows[i].plain;
+        options.judge.worse_than = 1000; /* the budget alone */
+        replay(made.path, "0:0;10000:0.5", &options, &result);
+        assert_int_equal(result.verdict, rows[i].verdict);
+        assert_true(result.both_ms > 20000 && result.both_ms < 21000);
+    }
+    unlink(made.path);
 }
 
 static void a_healthy_green_is_proved_and_never_paused(void **state)
@@ -305,6 +337,86 @@ static void an_access_log_is_judged_with_its_own_weights(void **state)
     assert_true(result.t_ms > 10000 && result.t_ms < 13000);
 }
 
+#define LOGGED "\"time\":\"2026-11-22T10:00:01.250Z\",\"total_ms\":250.5"
+
+static void a_line_of_the_access_log_means_what_the_judge_counted(void **state)
+{
+    (void) state;
+    static const struct {
+        const char *line;
+        enum xf_replay_line kind;
+        const char *problem; /* of a bad one */
+        bool green;
+        bool bad;
+        bool bad_4xx;
+        double rho;
+    } rows[] = {
+        {"{" LOGGED ",\"cluster\":\"v1\",\"status\":200,\"weight\":12.50}", XF_LINE_COUNTS, NULL,
+         false, false, false, 0.125},
+        {"{" LOGGED ",\"cluster\":\"v2\",\"status\":503,\"weight\":null}", XF_LINE_COUNTS, NULL,
+         true, true, false, 0},
+        {"{" LOGGED ",\"cluster\":\"v2\",\"status\":404}", XF_LINE_COUNTS, NULL, true, false, true,
+         0},
+        {"{" LOGGED ",\"cluster\":\"v2\",\"status\":200,\"ended\":\"server\"}", XF_LINE_COUNTS,
+         NULL, true, true, false, 0},
+        {"{" LOGGED ",\"cluster\":\"v2\",\"status\":499,\"ended\":\"client\"}", XF_LINE_COUNTS,
+         NULL, true, false, false, 0},
+        {"{" LOGGED ",\"cluster\":\"v1\",\"status\":200,\"why\":\"rescue\"}", XF_LINE_COUNTS, NULL,
+         true, true, false, 0},
+        {"{" LOGGED ",\"cluster\":\"v2\",\"status\":500,\"why\":\"override\"}", XF_LINE_SKIPPED,
+         NULL, false, false, false, 0},
+        {"{" LOGGED ",\"cluster\":null,\"status\":400}", XF_LINE_SKIPPED, NULL, false, false, false,
+         0},
+        {"{" LOGGED ",\"cluster\":\"other\",\"status\":200}", XF_LINE_SKIPPED, NULL, false, false,
+         false, 0},
+        /* escapes where nobody looks, and where somebody does; other forms of JSON */
+        {"{" LOGGED ",\"path\":\"/a\\\"b\\\\\",\"cluster\":\"v2\",\"status\":500}", XF_LINE_COUNTS,
+         NULL, true, true, false, 0},
+        {"{" LOGGED ",\"cluster\":\"v\\u0032\",\"status\":500}", XF_LINE_COUNTS, NULL, true, true,
+         false, 0},
+        {"{ \"cluster\" : \"v2\", " LOGGED ", \"status\": 5e2, \"more\": {\"a\": [true]}}",
+         XF_LINE_COUNTS, NULL, true, true, false, 0},
+        /* nonsense */
+        {"{" LOGGED ",\"cluster\":\"v1\",\"cluster\":\"v2\"}", XF_LINE_BAD, "JSON", false, false,
+         false, 0},
+        {"{" LOGGED ",\"cluster\":\"v1\"", XF_LINE_BAD, "JSON", false, false, false, 0},
+        {"{" LOGGED ",\"cluster\":\"v1", XF_LINE_BAD, "JSON", false, false, false, 0},
+        {"{" LOGGED ",\"cluster\":\"v1\\", XF_LINE_BAD, "JSON", false, false, false, 0},
+        {"{" LOGGED ",\"cluster\":\"v1\"} x", XF_LINE_BAD, "JSON", false, false, false, 0},
+        {"[1]", XF_LINE_BAD, "JSON", false, false, false, 0},
+        {"{\"cluster\":\"v1\",\"total_ms\":1}", XF_LINE_BAD, "time", false, false, false, 0},
+        {"{\"time\":\"yesterday\",\"cluster\":\"v1\",\"total_ms\":1}", XF_LINE_BAD, "time", false,
+         false, false, 0},
+        {"{\"time\":\"2026-11-22T10:00:01Z\",\"cluster\":\"v1\",\"total_ms\":\"1\"}", XF_LINE_BAD,
+         "total_ms", false, false, false, 0},
+        {"{" LOGGED ",\"cluster\":\"v1\",\"weight\":101}", XF_LINE_BAD, "weight", false, false,
+         false, 0},
+        {"{" LOGGED ",\"cluster\":\"v1\",\"weight\":\"5\"}", XF_LINE_BAD, "weight", false, false,
+         false, 0},
+    };
+    struct xf_replay_clusters clusters = {.blue = "v1", .green = "v2"};
+    for (size_t i = 0; i < XF_COUNT(rows); i++) {
+        struct xf_replay_response response = {.rho = -1};
+        const char *problem = NULL;
+        enum xf_replay_line kind =
+            xf_replay_log_line(rows[i].line, strlen(rows[i].line), &clusters, &response, &problem);
+        if (kind != rows[i].kind) {
+            fail_msg("%s: %d, %s", rows[i].line, (int) kind, problem);
+        }
+        if (kind == XF_LINE_BAD && strstr(problem, rows[i].problem) == NULL) {
+            fail_msg("%s: %s", rows[i].line, problem);
+        }
+        if (kind == XF_LINE_COUNTS) {
+            assert_int_equal(response.done_us - response.sent_us, 250500);
+            assert_int_equal(response.done_us % 1000000, 250000);
+            assert_int_equal(response.green, rows[i].green);
+            assert_int_equal(response.bad, rows[i].bad);
+            assert_int_equal(response.bad_4xx, rows[i].bad_4xx);
+            assert_true(response.rho == rows[i].rho);
+        }
+    }
+}
+
 static void schedules_are_read_whole_or_refused(void **state)
 {
     (void) state;
@@ -332,12 +444,14 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_shared_traces_give_the_expected_verdicts),
         cmocka_unit_test(what_both_clusters_share_is_not_blamed_on_green),
+        cmocka_unit_test(a_trace_is_judged_as_the_page_says_and_a_log_as_the_live_guard),
         cmocka_unit_test(a_healthy_green_is_proved_and_never_paused),
         cmocka_unit_test(a_router_that_splits_wrongly_is_flagged),
         cmocka_unit_test(a_green_that_fails_at_every_split_is_over_its_budget),
         cmocka_unit_test(a_hung_green_is_seen_before_its_requests_end),
         cmocka_unit_test(bad_files_are_told_with_their_line),
         cmocka_unit_test(an_access_log_is_judged_with_its_own_weights),
+        cmocka_unit_test(a_line_of_the_access_log_means_what_the_judge_counted),
         cmocka_unit_test(schedules_are_read_whole_or_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
