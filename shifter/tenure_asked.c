@@ -96,8 +96,8 @@ static char *gates_for(struct xf_tenure *tenure, const struct xf_plan *plan)
     /* The baseline is that of the cutover at hand; without one the databases are only shown. */
     tenure->asked.baseline = document->baseline_json != NULL && document->plan != NULL &&
                              strcmp(document->plan->name, plan->name) == 0;
-    char *begun =
-        tenure->asked.baseline ? strdup(document->baseline_json) : xf_kong_drift_begin(plan->before_start_json);
+    char *begun = tenure->asked.baseline ? strdup(document->baseline_json)
+                                         : xf_kong_drift_begin(plan->before_start_json);
     char *gates = begun != NULL ? xf_kong_drift_gate(NULL, begun) : NULL;
     free(begun);
     return gates;
