@@ -351,12 +351,18 @@ void xf_client_continue(struct xf_client *client, bool persist)
     }
 }
 
-static void on_event(evutil_socket_t fd, short what, void *arg)
+/* Whether what comes next is read, as the beginning of a request. */
+static bool awaits_head(const struct xf_client *client)
 {
-    struct xf_client *client = arg;
-    (void) fd;
-    xf_engine_enter(client->engine);
-    xf_conn_note(&client->conn, what);
+    return client->exchange == NULL && client->introduced && !client->lingering &&
+           client->conn.readable &&
+           (client->in == NULL || client->seen == xf_buffer_length(client->in)) &&
+           (client->conn.tls == NULL || xf_tls_hungry(&client->conn));
+}
+
+static void go_on(void *owner, short what)
+{
+    struct xf_client *client = owner;
     if (!xf_conn_flush(&client->conn)) {
         give_up(client);
     } else if (client->exchange != NULL) {
@@ -365,6 +371,31 @@ static void on_event(evutil_socket_t fd, short what, void *arg)
         linger_read(client);
     } else if (client->conn.readable) {
         xf_client_resume(client);
+    }
+}
+
+static void on_event(evutil_socket_t fd, short what, void *arg)
+{
+    struct xf_client *client = arg;
+    (void) fd;
+    xf_engine_enter(client->engine);
+    xf_conn_note(&client->conn, what);
+    xf_ready_add(&client->engine->ready, &client->conn, what, awaits_head(client), go_on, client);
+}
+
+/* A new client's first read. */
+static void begin(void *owner, short what)
+{
+    struct xf_client *client = owner;
+    (void) what;
+    read_head(client);
+    if (!client->conn.open || client->conn.watched) {
+        return;
+    }
+    if (client->exchange != NULL) {
+        arm(client, XF_DEADLINE_WATCH);
+    } else {
+        (void) xf_client_watch(client);
     }
 }
 
@@ -392,14 +423,8 @@ void xf_client_accept(struct xf_engine *engine, int fd, unsigned listener,
     struct xf_address address = client->address;
     if (engine->listeners[listener].config->proxy_protocol ? introduce(client)
                                                            : greet(client, &address)) {
-        read_head(client);
-    }
-    if (!client->conn.open || client->conn.watched) {
-        return;
-    }
-    if (client->exchange != NULL) {
-        arm(client, XF_DEADLINE_WATCH);
-    } else {
+        xf_ready_add(&engine->ready, &client->conn, 0, true, begin, client);
+    } else if (client->conn.open) {
         (void) xf_client_watch(client);
     }
 }

@@ -291,6 +291,7 @@ void xf_engine_destroy(struct xf_engine *engine)
     xf_text_release(&engine->log_text);
     xf_deadlines_release(&engine->deadlines);
     xf_tls_worker_destroy(engine->tls);
+    xf_gather_destroy(engine->ready.gather);
     xf_slab_release(&engine->slab);
     xf_objects_release(&engine->clients_memory);
     xf_objects_release(&engine->exchanges_memory);

@@ -15,6 +15,7 @@
 #include "proxy/http1.h"
 #include "proxy/objects.h"
 #include "proxy/pick.h"
+#include "proxy/ready.h"
 #include "proxy/slab.h"
 #include "proxy/worker.h"
 
@@ -124,6 +125,7 @@ struct xf_engine {
     struct xf_random random;
 
     /* What goes on. */
+    struct xf_ready ready;  /* connections that this turn was told of */
     struct xf_list clients; /* every open client */
     struct xf_list again;   /* clients with more to do: the next turn goes on with them */
     struct xf_list starved; /* clients whose exchange waits for room in the slab */

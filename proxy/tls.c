@@ -127,6 +127,11 @@ void xf_tls_drop(struct xf_conn *conn)
     free(tls);
 }
 
+bool xf_tls_hungry(const struct xf_conn *conn)
+{
+    return conn->tls->kept == NULL && !conn->tls->failed;
+}
+
 bool xf_tls_young(const struct xf_conn *conn)
 {
     return !conn->tls->counted;

@@ -48,6 +48,8 @@ XF_NODISCARD bool xf_tls_flush(struct xf_conn *conn);
 void xf_tls_finish(struct xf_conn *conn);
 /* Ends the session without a word. */
 void xf_tls_drop(struct xf_conn *conn);
+/* What comes next is read from the socket: nothing read before waits to be decrypted. */
+bool xf_tls_hungry(const struct xf_conn *conn);
 /* The handshake is not over yet. */
 bool xf_tls_young(const struct xf_conn *conn);
 

@@ -3,6 +3,7 @@
  */
 #include "proxy/transport.h"
 
+#include "proxy/gather.h"
 #include "proxy/tls.h"
 
 #include <errno.h>
@@ -42,6 +43,8 @@ void xf_conn_prepare(struct xf_conn *conn, struct event_base *loop, int fd,
     short what = EV_READ | EV_WRITE | EV_CLOSED | EV_ET | EV_PERSIST;
     (void) event_assign(&conn->event, loop, fd, what, callback, owner);
     conn->tls = NULL;
+    conn->gathered = NULL;
+    conn->lost = false;
     conn->readable = true;
     conn->writable = true;
     conn->hung_up = false;
@@ -80,6 +83,7 @@ void xf_conn_close(struct xf_conn *conn)
     if (conn->watched) {
         (void) event_del(&conn->event);
     }
+    xf_gathered_drop(conn);
     (void) close(fd);
     conn->watched = false;
     conn->open = false;
@@ -118,9 +122,29 @@ static ssize_t take(struct xf_conn *conn, void *bytes, size_t size, int flags)
     return XF_CONN_ERROR;
 }
 
+/* What was read ahead, and what the socket holds behind it: a result below `size` still means that
+ * nothing is left. */
+static ssize_t take_gathered(struct xf_conn *conn, char *bytes, size_t size)
+{
+    bool more;
+    ssize_t got = xf_gathered_take(conn, bytes, size, &more);
+    if (!more || (size_t) got == size) {
+        return got;
+    }
+    ssize_t rest = take(conn, bytes + got, size - (size_t) got, 0);
+    if (rest == 0 || rest == XF_CONN_ERROR) {
+        conn->hung_up = true; /* the next read meets it, whatever edge was missed */
+        conn->lost = rest != 0;
+    }
+    return rest > 0 ? got + rest : got;
+}
+
 ssize_t xf_conn_receive_raw(struct xf_conn *conn, void *bytes, size_t size)
 {
-    return take(conn, bytes, size, 0);
+    if (conn->gathered != NULL) {
+        return take_gathered(conn, bytes, size);
+    }
+    return XF_UNLIKELY(conn->lost) ? XF_CONN_ERROR : take(conn, bytes, size, 0);
 }
 
 ssize_t xf_conn_peek(struct xf_conn *conn, void *bytes, size_t size)

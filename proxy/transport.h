@@ -23,16 +23,19 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-struct xf_tls; /* tls.h */
+struct xf_tls;      /* tls.h */
+struct xf_gathered; /* gather.h */
 
 struct xf_conn {
     struct event event;
-    struct xf_tls *tls; /* NULL: plain text */
+    struct xf_tls *tls;           /* NULL: plain text */
+    struct xf_gathered *gathered; /* read ahead of the next receive; NULL: nothing */
     bool readable;
     bool writable;
     bool hung_up; /* EV_CLOSED came: the peer sends nothing more */
     bool open;    /* there is a descriptor */
     bool watched; /* the event is registered */
+    bool lost;    /* a read failed behind bytes that were still good: the next one says so */
 };
 
 /* Registers `fd`; false without memory, `fd` is then still the caller's. */

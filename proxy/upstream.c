@@ -116,12 +116,18 @@ static bool may_stay(struct xf_upstream *upstream)
     return conn->tls != NULL && !conn->hung_up && xf_conn_receive(conn, &byte, 1) == XF_CONN_AGAIN;
 }
 
-static void on_event(evutil_socket_t fd, short what, void *arg)
+/* Whether what comes next is read, as the beginning of an answer. */
+static bool awaits_head(const struct xf_upstream *upstream)
 {
-    struct xf_upstream *upstream = arg;
-    (void) fd;
-    xf_engine_enter(upstream->engine);
-    xf_conn_note(&upstream->conn, what);
+    const struct xf_exchange *exchange = upstream->exchange;
+    return exchange != NULL && exchange->state == XF_EXCHANGE_WAITING && exchange->answer == NULL &&
+           !upstream->connecting && upstream->conn.readable &&
+           (upstream->conn.tls == NULL || xf_tls_hungry(&upstream->conn));
+}
+
+static void go_on(void *owner, short what)
+{
+    struct xf_upstream *upstream = owner;
     if (!xf_conn_flush(&upstream->conn)) {
         upstream->conn.readable = true; /* a read tells */
     }
@@ -139,6 +145,16 @@ static void on_event(evutil_socket_t fd, short what, void *arg)
     } else if ((what & (EV_WRITE | EV_CLOSED)) != 0) {
         established(upstream);
     }
+}
+
+static void on_event(evutil_socket_t fd, short what, void *arg)
+{
+    struct xf_upstream *upstream = arg;
+    struct xf_engine *engine = upstream->engine;
+    (void) fd;
+    xf_engine_enter(engine);
+    xf_conn_note(&upstream->conn, what);
+    xf_ready_add(&engine->ready, &upstream->conn, what, awaits_head(upstream), go_on, upstream);
 }
 
 static int open_socket(const struct sockaddr_storage *address, socklen_t length, int64_t send_ms)
