@@ -70,12 +70,14 @@ struct sim_options {
     bool long_absence;    /* a proxy that died stays away for a minute or more */
     bool store_loss;      /* the store is restored from an older save */
     bool store_flushes;   /* FLUSHALL */
+    bool embedded;        /* SQLite's rule: a restored write must expect what stands, too */
     bool one_redis;       /* the bus goes with the store */
     bool snapshots;       /* a proxy that returns has its snapshot, sometimes an older one */
     bool proxy_cuts;      /* proxies are cut off from the bus for a while */
     bool overrides;       /* ... and steered locally then */
     bool forgets;         /* operators forget proxies that are silent */
     bool digests;         /* a proxy has another configuration for a while */
+    bool no_offers;       /* proxies have what the store lost, and cannot give it away */
     bool garbage;         /* states arrive cut short */
     bool generations;     /* operators send if_generation, sometimes an old one */
     bool hooks_fail;      /* a hook ends badly now and then */

@@ -196,7 +196,8 @@ static void fill_offer(const struct sim *sim, const struct sim_proxy *proxy,
                        struct xf_message_offer *ret)
 {
     bool behind = !sim->present || xf_version_compare(&proxy->applied, &sim->version) > 0;
-    if (sim->now < sim->down_until || !behind || proxy->applied.generation == 0) {
+    if (sim->options.no_offers || sim->now < sim->down_until || !behind ||
+        proxy->applied.generation == 0) {
         return;
     }
     snprintf(ret->service, sizeof(ret->service), "web");

@@ -120,7 +120,8 @@ static enum xf_store_result check_write(const struct sim *sim, const struct op *
                              sim->version.revision >= write->next.revision))) {
         return XF_STORE_STALE; /* a recovery goes beyond what stands */
     }
-    if (!write->restored && sim->options.mutant != SIM_NO_EXPECTED &&
+    bool compared = !write->restored || sim->options.embedded;
+    if (compared && sim->options.mutant != SIM_NO_EXPECTED &&
         sim->options.mutant != SIM_NEW_ID_ON_RETRY &&
         (sim->version.generation != write->expected.generation ||
          sim->version.revision != write->expected.revision)) {
@@ -477,6 +478,7 @@ void sim_store_restore(struct sim *sim)
     }
     free(sim->document);
     sim->document = strdup(sim->saved_document);
+    sim->present = true;
     sim->version = sim->saved_version;
     memcpy(sim->write_id, sim->saved_write_id, sizeof(sim->write_id));
     while (sim->log_count > sim->saved_log_count) {

@@ -53,7 +53,8 @@ struct sim_options sim_stormy(uint64_t seed)
                                   .garbage = drawn(seed, 8, 4),
                                   .generations = drawn(seed, 9, 2),
                                   .hooks_fail = drawn(seed, 10, 3),
-                                  .freeze_in_safe = drawn(seed, 11, 5)};
+                                  .freeze_in_safe = drawn(seed, 11, 5),
+                                  .embedded = drawn(seed, 16, 3)};
     options.overrides = drawn(seed, 12, 3) && options.late_writes == 0;
     options.plan = drawn(seed, 13, 3)   ? sim_hook_plan
                    : drawn(seed, 14, 4) ? sim_approve_plan
