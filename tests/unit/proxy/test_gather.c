@@ -1,7 +1,7 @@
 /*
  * test_gather.c -- reading ahead for many connections at once.
  *
- * Where the kernel has no io_uring for us there is nothing to try: the tests are passed over.
+ * Where the kernel has no io_uring for us there is no gather, and that is all there is to try.
  */
 #include "proxy/gather.h"
 
@@ -87,18 +87,9 @@ static void hang_up(struct side *side)
     side->peer = -1;
 }
 
-static struct stand *stand_of(void **state)
-{
-    struct stand *stand = *state;
-    if (stand->gather == NULL) {
-        skip();
-    }
-    return stand;
-}
-
 static void everybody_gets_his_own_bytes(void **state)
 {
-    struct stand *stand = stand_of(state);
+    struct stand *stand = *state;
     struct side sides[XF_GATHER_PLACES];
     for (unsigned i = 0; i < XF_GATHER_PLACES; i++) {
         open_side(stand, &sides[i]);
@@ -118,7 +109,7 @@ static void everybody_gets_his_own_bytes(void **state)
 
 static void who_has_nothing_is_not_readable(void **state)
 {
-    struct stand *stand = stand_of(state);
+    struct stand *stand = *state;
     struct side side;
     open_side(stand, &side);
     xf_gather_ask(stand->gather, &side.conn);
@@ -130,7 +121,7 @@ static void who_has_nothing_is_not_readable(void **state)
 
 static void an_end_and_a_reset_are_told(void **state)
 {
-    struct stand *stand = stand_of(state);
+    struct stand *stand = *state;
     struct side ended, reset;
     open_side(stand, &ended);
     open_side(stand, &reset);
@@ -148,7 +139,7 @@ static void an_end_and_a_reset_are_told(void **state)
 
 static void more_than_a_place_holds_comes_in_one_receive(void **state)
 {
-    struct stand *stand = stand_of(state);
+    struct stand *stand = *state;
     static const size_t lengths[] = {XF_GATHER_BYTES - 1, XF_GATHER_BYTES, XF_GATHER_BYTES + 1,
                                      3 * XF_GATHER_BYTES};
     for (unsigned i = 0; i < XF_COUNT(lengths); i++) {
@@ -165,7 +156,7 @@ static void more_than_a_place_holds_comes_in_one_receive(void **state)
 
 static void a_loss_behind_a_full_place_is_not_missed(void **state)
 {
-    struct stand *stand = stand_of(state);
+    struct stand *stand = *state;
     for (unsigned reset = 0; reset < 2; reset++) {
         struct side side;
         open_side(stand, &side);
@@ -187,7 +178,7 @@ static void a_loss_behind_a_full_place_is_not_missed(void **state)
 
 static void a_small_reader_gets_it_in_parts(void **state)
 {
-    struct stand *stand = stand_of(state);
+    struct stand *stand = *state;
     struct side side;
     open_side(stand, &side);
     say(&side, 10, 'p');
@@ -204,7 +195,7 @@ static void a_small_reader_gets_it_in_parts(void **state)
 
 static void whoever_closes_gives_his_place_back(void **state)
 {
-    struct stand *stand = stand_of(state);
+    struct stand *stand = *state;
     for (unsigned round = 0; round < 3; round++) {
         struct side sides[XF_GATHER_PLACES + 1];
         for (unsigned i = 0; i < XF_COUNT(sides); i++) {
@@ -222,8 +213,25 @@ static void whoever_closes_gives_his_place_back(void **state)
     }
 }
 
+static void nothing_is_left_of_an_attempt(void **state)
+{
+    (void) state;
+    int before = dup(STDIN_FILENO);
+    assert_null(xf_gather_create());
+    int after = dup(STDIN_FILENO);
+    assert_int_equal(after, before + 1);
+    (void) close(before);
+    (void) close(after);
+}
+
 int main(void)
 {
+    struct xf_gather *gather = xf_gather_create();
+    const struct CMUnitTest refused[] = {cmocka_unit_test(nothing_is_left_of_an_attempt)};
+    if (gather == NULL) {
+        return cmocka_run_group_tests(refused, NULL, NULL);
+    }
+    xf_gather_destroy(gather);
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(everybody_gets_his_own_bytes, set_up, tear_down),
         cmocka_unit_test_setup_teardown(who_has_nothing_is_not_readable, set_up, tear_down),
