@@ -58,11 +58,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     }
     char name[256];
     size_t name_length = (size_t) (feed - data);
-    if (name_length >= sizeof(name) || strcspn((const char *) data, "=; \t") < name_length) {
-        return 0; /* no token */
+    if (name_length >= sizeof(name)) {
+        return 0;
     }
     memcpy(name, data, name_length);
     name[name_length] = '\0';
+    if (name[strcspn(name, "=; \t")] != '\0') {
+        return 0; /* no token */
+    }
     uint32_t length = (uint32_t) (size - name_length - 1);
     char *exact = fuzz_exact(feed + 1, length), *text = strndup(exact, length);
     check_pairs(exact, length);

@@ -52,6 +52,7 @@ static size_t naive(const char *value, size_t length, bool near)
     if (!knows && !near) {
         return 0;
     }
+    name = knows ? name : length; /* a neighbour's value is a name and nothing else */
     for (size_t i = 0; i < name; i++) {
         if (strchr("abcdefghijklmnopqrstuvwxyz0123456789-", value[i]) == NULL) {
             return 0;
