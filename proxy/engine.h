@@ -58,6 +58,7 @@ struct xf_engine_cluster {
     uint32_t admitted;     /* past the cap; counted only where there is one */
     uint32_t queued;
     uint32_t called;      /* taken from the queue, to go on in the next turn */
+    uint64_t places;      /* requests that ever came to the queue */
     struct xf_list queue; /* of exchanges, the longest waiting first */
 };
 

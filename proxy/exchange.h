@@ -67,6 +67,7 @@ struct xf_exchange {
     struct xf_upstream *upstream;
     struct xf_list link;   /* swept_exchanges */
     struct xf_list queued; /* in its cluster's queue */
+    uint64_t place;        /* in the order of those who came to that queue */
     bool woken;            /* it was first in the queue: it keeps its place */
     bool called;           /* it is about to go on, before anybody who comes later */
     uint8_t state;         /* enum xf_exchange_state */
@@ -103,6 +104,7 @@ struct xf_exchange {
     bool client_ended, server_ended; /* in a tunnel: that side sends no more */
     bool charged;                    /* an error was counted against the present cluster */
     uint8_t ending;                  /* enum xf_ending */
+    uint16_t interims;               /* 1xx heads that came on the present connection */
     uint16_t status;                 /* what the client saw; 0: nothing yet */
     struct xf_body download;
     struct xf_buffer *answer; /* what the client has not taken */

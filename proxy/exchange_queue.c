@@ -4,7 +4,7 @@
  * A cluster's queue is in order of arrival.  A request that waits is in flight on its cluster, but
  * has not been admitted.  Who is woken is admitted at once and goes on in the next turn; until
  * then nobody who comes later is let past it.  If no server has room for it after all, it returns
- * to the head.
+ * to its place, before all who came later.
  *
  * Nobody is forgotten: a request waits only while another one of the same cluster is under way
  * in this worker, each one's end wakes one, and who is woken either gets under way or ends.
@@ -50,6 +50,21 @@ static void answer_call(struct xf_engine_cluster *cluster, struct xf_exchange *e
     exchange->called = false;
 }
 
+/* Who was woken goes before all who came later; of those only others that were woken may wait. */
+static void take_place(struct xf_engine_cluster *cluster, struct xf_exchange *exchange)
+{
+    struct xf_list *before = &cluster->queue;
+    while (exchange->woken && before->next != &cluster->queue &&
+           XF_CONTAINER_OF(before->next, struct xf_exchange, queued)->place < exchange->place) {
+        before = before->next;
+    }
+    if (!exchange->woken) {
+        exchange->place = ++cluster->places;
+        before = cluster->queue.previous;
+    }
+    xf_list_insert_after(before, &exchange->queued);
+}
+
 bool xf_exchange_admit(struct xf_exchange *exchange)
 {
     struct xf_engine_cluster *cluster = cluster_of(exchange);
@@ -72,11 +87,7 @@ bool xf_exchange_enqueue(struct xf_exchange *exchange)
         exchange->engine->services[exchange->service].config->timeouts.queue == 0) {
         return xf_exchange_no_room(exchange, "the servers are busy and the queue is full");
     }
-    if (exchange->woken) {
-        xf_list_prepend(&cluster->queue, &exchange->queued);
-    } else {
-        xf_list_append(&cluster->queue, &exchange->queued);
-    }
+    take_place(cluster, exchange);
     cluster->queued++;
     xf_count(&cluster->stats->queued, 1);
     xf_exchange_enter(exchange, XF_ON_WAIT);

@@ -146,6 +146,32 @@ static void who_finds_no_server_free_returns_to_the_head(void **state)
     assert_int_equal(next_in_turn(&world), 1);
 }
 
+static void two_who_return_together_keep_their_order(void **state)
+{
+    (void) state;
+    struct world world;
+    begin(&world, 2);
+    for (unsigned i = 0; i < 5; i++) {
+        assert_int_equal(try(&world, i), i < 2);
+    }
+    xf_exchange_leave(&world.requests[0]);
+    xf_exchange_leave(&world.requests[1]);
+    xf_cluster_wake(&world.engine, 0); /* 2 and 3 were called, and 4 waits */
+    for (int i = 2; i < 4; i++) {
+        assert_int_equal(next_in_turn(&world), i);
+        assert_true(xf_exchange_admit(&world.requests[i]));
+    }
+    for (unsigned i = 2; i < 4; i++) { /* no server has room for them after all */
+        assert_true(xf_exchange_enqueue(&world.requests[i]));
+    }
+    xf_cluster_wake(&world.engine, 0);
+    for (int i = 2; i < 5; i++) {
+        assert_int_equal(next_in_turn(&world), i);
+        assert_true(xf_exchange_admit(&world.requests[i]));
+        xf_exchange_leave(&world.requests[i]); /* calls the next */
+    }
+}
+
 static void who_leaves_the_queue_takes_no_place_and_makes_none(void **state)
 {
     (void) state;
@@ -182,6 +208,7 @@ int main(void)
         cmocka_unit_test(those_beyond_the_cap_go_on_in_order_of_arrival),
         cmocka_unit_test(nobody_overtakes_who_was_called),
         cmocka_unit_test(who_finds_no_server_free_returns_to_the_head),
+        cmocka_unit_test(two_who_return_together_keep_their_order),
         cmocka_unit_test(who_leaves_the_queue_takes_no_place_and_makes_none),
         cmocka_unit_test(who_was_called_and_ends_passes_its_place_on),
     };
