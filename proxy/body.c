@@ -74,6 +74,12 @@ bool xf_body_decode(struct xf_body *body, char *bytes, size_t length, struct xf_
     return true;
 }
 
+bool xf_body_exceeds(const struct xf_body *body, uint64_t limit)
+{
+    bool chunked = body->framing == XF_FRAMING_CHUNKED;
+    return body->bytes > limit || (chunked && body->chunked.left > limit - body->bytes);
+}
+
 void xf_body_frame(struct xf_body_piece *piece, bool last)
 {
     char *end = piece->data + piece->length;

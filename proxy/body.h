@@ -32,6 +32,9 @@ void xf_body_init(struct xf_body *body, enum xf_http_framing framing, uint64_t c
 XF_NODISCARD bool xf_body_decode(struct xf_body *body, char *bytes, size_t length,
                                  struct xf_body_piece *ret);
 
+/* Whether the body is larger than `limit`, or says that it is going to be. */
+bool xf_body_exceeds(const struct xf_body *body, uint64_t limit);
+
 /* Writes the chunked coding around `piece` (nothing for an empty piece that is not the last) and
  * widens it. */
 void xf_body_frame(struct xf_body_piece *piece, bool last);

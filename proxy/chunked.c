@@ -127,6 +127,14 @@ static bool count(struct xf_chunked *chunked, uint32_t most)
     return chunked->counted <= most;
 }
 
+/* Within one chunk and, so that a body may not consist of extensions, over all of them. */
+static bool count_extension(struct xf_chunked *chunked)
+{
+    chunked->owed++;
+    return chunked->owed <= XF_CHUNK_EXTENSIONS_FREE &&
+           count(chunked, XF_CHUNK_EXTENSION_BYTES_MAX);
+}
+
 /* One byte of framing; never called in DATA, FINISHED or FAILED. */
 static enum state read_framing(struct xf_chunked *chunked, char byte)
 {
@@ -148,7 +156,7 @@ static enum state read_framing(struct xf_chunked *chunked, char byte)
     case TRAILER_LF:
         return count(chunked, XF_TRAILER_BYTES_MAX) ? read_trailer(state, byte) : FAILED;
     default:
-        return count(chunked, XF_CHUNK_EXTENSION_BYTES_MAX) ? read_extension(state, byte) : FAILED;
+        return count_extension(chunked) ? read_extension(state, byte) : FAILED;
     }
 }
 
@@ -160,6 +168,7 @@ static struct xf_span take_data(struct xf_chunked *chunked, size_t at, size_t le
         there = (size_t) chunked->left;
     }
     chunked->left -= there;
+    chunked->owed -= there < chunked->owed ? (uint32_t) there : chunked->owed;
     if (chunked->left == 0) {
         chunked->state = DATA_CR;
     }

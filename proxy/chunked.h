@@ -13,6 +13,7 @@
 struct xf_chunked {
     uint64_t left;    /* bytes of the present chunk still to come */
     uint32_t counted; /* bytes of the present size line or trailer, against their ceilings */
+    uint32_t owed;    /* bytes of extensions that no data has made up for */
     uint8_t state;
     uint8_t digits;
 };

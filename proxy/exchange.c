@@ -230,6 +230,7 @@ void xf_exchange_attach(struct xf_exchange *exchange, struct xf_upstream *upstre
     upstream->exchange = exchange;
     exchange->server = (int32_t) upstream->server;
     exchange->written = false;
+    exchange->interims = 0;
     exchange->upload_dropped = false; /* that was about another connection */
     if (exchange->request != NULL) {
         exchange->request->start = 0;

@@ -289,7 +289,9 @@ static enum xf_step parse_heads(struct xf_exchange *exchange, char *bytes, size_
             }
             verdict = XF_HTTP_BAD;
         }
-        if (verdict == XF_HTTP_BAD ||
+        bool flood = verdict == XF_HTTP_DONE && response.status < 200 &&
+                     ++exchange->interims > XF_INTERIM_MAX;
+        if (verdict == XF_HTTP_BAD || flood ||
             (response.status == 101 && !xf_exchange_switches(exchange, bytes, &response))) {
             return xf_exchange_failed(exchange, XF_FAILURE_MALFORMED) ? XF_STEP_MOVED
                                                                       : XF_STEP_GONE;

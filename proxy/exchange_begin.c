@@ -181,7 +181,8 @@ static bool build(struct xf_exchange *exchange, char *bytes, size_t length,
         *ret_refusal = (struct xf_http_refusal){400, "malformed chunked body"};
         return false;
     }
-    if (exchange->upload.bytes > engine->services[exchange->service].config->limits.body) {
+    if (xf_body_exceeds(&exchange->upload,
+                        engine->services[exchange->service].config->limits.body)) {
         *ret_refusal = (struct xf_http_refusal){413, "the body is too large"};
         return false;
     }

@@ -122,8 +122,8 @@ static enum xf_step take_body(struct xf_exchange *exchange, char *bytes, size_t 
         return refuse(exchange, 400, "malformed chunked body");
     }
     exchange->bytes_in += piece.length;
-    if (exchange->upload.bytes >
-        exchange->engine->services[exchange->service].config->limits.body) {
+    if (xf_body_exceeds(&exchange->upload,
+                        exchange->engine->services[exchange->service].config->limits.body)) {
         return refuse(exchange, 413, "the body is too large");
     }
     if (too_slow(exchange)) {

@@ -14,7 +14,8 @@
 bool xf_exchange_switches(const struct xf_exchange *exchange, const char *bytes,
                           const struct xf_http_response *response)
 {
-    if (exchange->upgrade == 0 || !response->upgrade || !exchange->upload.done) {
+    if (exchange->upgrade == 0 || !response->upgrade || response->minor == 0 ||
+        !exchange->upload.done) { /* HTTP/1.0 knows neither 1xx nor Upgrade */
         return false;
     }
     const char *asked = exchange->engine->config->upgrade[exchange->upgrade - 1];

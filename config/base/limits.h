@@ -39,7 +39,9 @@
 #define XF_RELAY_BYTES_HIGH          (256u * 1024u) /* stop reading the faster side */
 #define XF_RELAY_BYTES_LOW           (64u * 1024u)  /* read it again */
 #define XF_CHUNK_EXTENSION_BYTES_MAX 4096u          /* per chunk; they are dropped, not forwarded */
+#define XF_CHUNK_EXTENSIONS_FREE     (64u * 1024u) /* of a body, beyond one byte for each of data */
 #define XF_TRAILER_BYTES_MAX         (16u * 1024u)
+#define XF_INTERIM_MAX               1000u /* 1xx heads before an answer; then it is malformed */
 #define XF_QUEUE_MAX                 1024u /* requests of a cluster that wait in one worker */
 
 /* The board. */

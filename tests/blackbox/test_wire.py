@@ -351,6 +351,16 @@ def test_a_101_to_a_request_that_did_not_ask_is_502(stand, connection, upgrade):
     stand.after()
 
 
+def test_a_101_of_http_1_0_is_502(stand):
+    """9110 15.2: HTTP/1.0 defines no 1xx."""
+    path = f"/old-{next(NUMBERS)}"
+    stand.recorder.script(path, Script(SWITCHING.replace(b"HTTP/1.1", b"HTTP/1.0"), tunnel=True))
+    request = WEBSOCKET.format(path=path, connection="Upgrade", upgrade="websocket")
+    messages, _ = stand.talk([request.encode()], 1)
+    assert [m.status for m in messages] == [502], f"{messages}"
+    stand.after()
+
+
 def test_a_101_for_another_protocol_is_502(stand):
     """9110 7.8: the server may only choose what was offered."""
     path = f"/other-{next(NUMBERS)}"

@@ -354,6 +354,11 @@ add(REQUESTS, "9112 7.1.1: an extension of 16 KiB",
     chunked("3;" + "a" * 16384 + "\r\nabc\r\n0\r\n\r\n"), "broken", statuses=(400, 413, 431))
 add(REQUESTS, "9112 7.1.2: a trailer of 32 KiB", chunked("0\r\n" + "A: b\r\n" * 5500 + "\r\n"),
     "broken", statuses=(400, 413, 431))
+for size in ("40000001", "ffffffff", "7fffffffffffffff"):
+    add(REQUESTS, f"limits.body: a chunk that says {size}", chunked(f"{size}\r\nabc"), "broken",
+        statuses=(413,))
+add(REQUESTS, "9112 7.1.1: many extensions, hardly any data",
+    chunked(("1;" + "e" * 900 + "\r\nx\r\n") * 1000 + "0\r\n\r\n"), "broken", statuses=(400,))
 
 section("hop by hop")
 forwarded("9110 7.6.1: Connection is not forwarded", get("Connection: close\r\n"),
@@ -618,6 +623,10 @@ answer("9110 15.2: a 103 with a length has no body",
 answer("9110 15.2.2: 101 that nobody asked for",
        "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\nhello",
        "bad", close=True)
+answer("9110 15.2: a hundred of them", "HTTP/1.1 103 Early Hints\r\n\r\n" * 100 + HELLO, "passed",
+       body=b"hello")
+answer("limits.h: 103 without an end", ["HTTP/1.1 103 Early Hints\r\n\r\n" * 500] * 10, "bad",
+       close=True)
 answer("9110 15.2: 103 and then nothing", "HTTP/1.1 103 Early Hints\r\n\r\n", "bad", close=True)
 
 section("larger bodies")

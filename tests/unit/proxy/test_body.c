@@ -72,6 +72,22 @@ static void a_length_ends_where_it_says(void **state)
     assert_true(body.done);
 }
 
+static void a_chunk_is_too_large_as_soon_as_it_says_so(void **state)
+{
+    (void) state;
+    struct xf_body body;
+    struct xf_body_piece piece;
+    char bytes[] = "3\r\nabc\r\n8\r\n";
+    xf_body_init(&body, XF_FRAMING_CHUNKED, 0);
+    assert_true(xf_body_decode(&body, bytes, sizeof(bytes) - 1, &piece));
+    assert_false(xf_body_exceeds(&body, 11));
+    assert_true(xf_body_exceeds(&body, 10));
+    char data[] = "01234567\r\n0\r\n\r\n";
+    assert_true(xf_body_decode(&body, data, sizeof(data) - 1, &piece));
+    assert_false(xf_body_exceeds(&body, 11));
+    assert_true(xf_body_exceeds(&body, 10));
+}
+
 static void malformed_chunks_are_told(void **state)
 {
     (void) state;
@@ -103,6 +119,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(chunks_arrive_whole_however_they_are_cut),
         cmocka_unit_test(a_length_ends_where_it_says),
+        cmocka_unit_test(a_chunk_is_too_large_as_soon_as_it_says_so),
         cmocka_unit_test(malformed_chunks_are_told),
         cmocka_unit_test(framing_never_grows_a_chunked_body_in_place),
     };

@@ -285,6 +285,38 @@ static void the_ceiling_of_extensions_is_for_each_chunk(void **state)
     assert_int_equal(body.length, 3);
 }
 
+/* As many chunks of `size` bytes, each with an extension of 1000, as are let through, at most
+ * `most`. */
+static unsigned extended_chunks(size_t size, unsigned most)
+{
+    struct xf_chunked chunked;
+    char bytes[4096];
+    size_t length = (size_t) snprintf(bytes, sizeof(bytes), "%zx;", size);
+    memset(bytes + length, 'a', 1000 + 2 + size + 2);
+    length += 1000;
+    memcpy(bytes + length, "\r\n", 2);
+    length += 2 + size;
+    memcpy(bytes + length, "\r\n", 2);
+    length += 2;
+    xf_chunked_init(&chunked);
+    for (unsigned i = 0; i < most; i++) {
+        for (size_t at = 0, used = 0; at < length; at += used) {
+            struct xf_span data;
+            if (xf_chunked_read(&chunked, bytes + at, length - at, &used, &data) == XF_HTTP_BAD) {
+                return i;
+            }
+        }
+    }
+    return most;
+}
+
+static void a_body_may_not_consist_of_extensions(void **state)
+{
+    (void) state;
+    assert_int_equal(extended_chunks(1, 1000), XF_CHUNK_EXTENSIONS_FREE / 1000);
+    assert_int_equal(extended_chunks(1001, 1000), 1000);
+}
+
 static void a_size_line_is_written_as_it_is_read(void **state)
 {
     (void) state;
@@ -310,6 +342,7 @@ int main(void)
         cmocka_unit_test(a_refusal_is_final),
         cmocka_unit_test(extensions_and_trailers_have_ceilings),
         cmocka_unit_test(the_ceiling_of_extensions_is_for_each_chunk),
+        cmocka_unit_test(a_body_may_not_consist_of_extensions),
         cmocka_unit_test(a_size_line_is_written_as_it_is_read),
     };
     return cmocka_run_group_tests_name("proxy/chunked", tests, NULL, NULL);
