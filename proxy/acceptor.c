@@ -18,7 +18,7 @@
 #define BATCH        64u  /* connections accepted in one turn from one socket */
 #define PATIENCE     8u   /* full batches before more is expected */
 #define EMPTY_ROUNDS 16u  /* batches taken from a queue that is about to be left */
-#define PAUSE_MS     100u /* after a descriptor could not be had */
+#define PAUSE_MS     100u /* after a descriptor could not be had, or at the limit */
 
 struct entry {
     struct event event;
@@ -38,6 +38,7 @@ struct xf_acceptor {
     struct event wake;     /* ends a pause, so that nobody has to happen by */
     uint64_t paused_until_ms;
     bool paused;
+    bool full; /* by the limit of connections: it is over as soon as one ends */
 };
 
 static void take_out(struct entry *entry)
@@ -56,13 +57,12 @@ static void on_wake(evutil_socket_t fd, short what, void *arg)
     xf_engine_enter(acceptor->engine); /* the turn's end reviews the pause */
 }
 
-static void pause_all(struct xf_acceptor *acceptor, uint64_t until_ms)
+static void pause_all(struct xf_acceptor *acceptor, bool full)
 {
-    if (until_ms > 0) {
-        (void) evtimer_add(&acceptor->wake, &(struct timeval){.tv_usec = (PAUSE_MS + 5) * 1000});
-    }
+    (void) evtimer_add(&acceptor->wake, &(struct timeval){.tv_usec = (PAUSE_MS + 5) * 1000});
     acceptor->paused = true;
-    acceptor->paused_until_ms = until_ms;
+    acceptor->full = full;
+    acceptor->paused_until_ms = acceptor->engine->now_ms + PAUSE_MS;
     for (unsigned i = 0; i < acceptor->slots * acceptor->listeners; i++) {
         take_out(&acceptor->entries[i]);
     }
@@ -83,8 +83,8 @@ static void on_connection(evutil_socket_t fd, short what, void *arg)
     (void) what;
     xf_engine_enter(engine);
     for (unsigned i = 0; i < entry->expected; i++) {
-        if (engine->clients_count >= engine->clients_max) {
-            pause_all(acceptor, 0);
+        if (engine->clients_count >= engine->clients_max && !xf_client_shed(engine)) {
+            pause_all(acceptor, true);
             return;
         }
         struct sockaddr_storage peer;
@@ -95,14 +95,15 @@ static void on_connection(evutil_socket_t fd, short what, void *arg)
             xf_client_accept(engine, client, entry->listener, &peer);
             continue;
         }
-        if ((errno == EMFILE || errno == ENFILE) && xf_pool_shed(engine)) {
+        if ((errno == EMFILE || errno == ENFILE) &&
+            (xf_pool_shed(engine) || xf_client_shed(engine))) {
             continue;
         }
         if (out_of_means(errno)) {
             xf_log_limited(&engine->log_limit, 1, XF_LOG_WARNING, "accept.paused",
                            "reason=\"%s\" clients=%llu", strerror(errno),
                            (unsigned long long) engine->clients_count);
-            pause_all(acceptor, engine->now_ms + PAUSE_MS);
+            pause_all(acceptor, false);
         }
         if (errno != EINTR && errno != ECONNABORTED) {
             entry->expected = i > 0 ? i : 1;
@@ -253,8 +254,8 @@ void xf_acceptor_close_all(struct xf_acceptor *acceptor)
 void xf_acceptor_review(struct xf_acceptor *acceptor)
 {
     struct xf_engine *engine = acceptor->engine;
-    if (acceptor->paused && engine->now_ms >= acceptor->paused_until_ms &&
-        engine->clients_count < engine->clients_max) {
+    bool room = acceptor->full && engine->clients_count < engine->clients_max;
+    if (acceptor->paused && (room || engine->now_ms >= acceptor->paused_until_ms)) {
         acceptor->paused = false;
         apply(acceptor);
     }

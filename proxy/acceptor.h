@@ -5,8 +5,9 @@
  * closes them only when the supervisor is gone.  Each worker slot has a set; a sibling's set is
  * added while its worker is dead (ADOPT) and taken out again (RELEASE).
  *
- * At the connection limit, and for a moment after a descriptor could not be had, nothing is
- * accepted: the events are taken out, so that the loop does not spin.
+ * At the connection limit, and where no descriptor can be had, the client that has been idle
+ * longest makes room.  Is nobody idle, nothing is accepted for a moment: the events are taken out,
+ * so that the loop does not spin.
  */
 #ifndef XF_PROXY_ACCEPTOR_H
 #define XF_PROXY_ACCEPTOR_H

@@ -11,7 +11,9 @@
 #include <string.h>
 #include <unistd.h>
 
-#define SLACK            64u        /* behind what is read: a chunk's end may be written there */
+#define SLACK            64u   /* behind what is read: a chunk's end may be written there */
+#define SHED_AFTER_MS    1000u /* the next request of who was just answered may be on its way */
+#define SHED_LOOKS       8u
 #define LINGER_BYTES_MAX (1u << 20) /* thrown away after a refusal */
 
 static void arm(struct xf_client *client, enum xf_deadline_kind kind)
@@ -448,6 +450,37 @@ static bool has_request(const struct xf_client *client)
         return true; /* it is about to come, or its limit */
     }
     return recv(xf_conn_fd(&client->conn), &byte, 1, MSG_PEEK | MSG_DONTWAIT) > 0;
+}
+
+/* The longest idle client of a service; NULL: none that may be closed. */
+static struct xf_client *longest_idle(struct xf_engine *engine, unsigned service)
+{
+    struct xf_deadline_queue *queue =
+        &engine->deadlines.queues[service * XF_DEADLINE_KINDS + XF_DEADLINE_IDLE];
+    struct xf_list *link = queue->head.next;
+    for (unsigned i = 0; i < SHED_LOOKS && link != &queue->head; i++, link = link->next) {
+        struct xf_deadline *deadline = XF_CONTAINER_OF(link, struct xf_deadline, link);
+        struct xf_client *client = XF_CONTAINER_OF(deadline, struct xf_client, deadline);
+        if (deadline->at_ms - (uint64_t) queue->limit_ms + SHED_AFTER_MS > engine->now_ms) {
+            return NULL;
+        }
+        if (client->in == NULL && !has_request(client)) {
+            return client;
+        }
+    }
+    return NULL;
+}
+
+bool xf_client_shed(struct xf_engine *engine)
+{
+    for (unsigned i = 0; i < engine->config->services_count; i++) {
+        struct xf_client *client = longest_idle(engine, i);
+        if (client != NULL) {
+            xf_client_close(client);
+            return true;
+        }
+    }
+    return false;
 }
 
 void xf_client_close_idle(struct xf_engine *engine)

@@ -75,6 +75,9 @@ void xf_client_resume(struct xf_client *client);
 void xf_client_close(struct xf_client *client); /* memory goes back when the turn is over */
 void xf_client_reset(struct xf_client *client); /* likewise; the peer sees a reset */
 void xf_client_expired(struct xf_client *client, enum xf_deadline_kind kind);
+/* Closes the client that has waited longest for its next request, to make room for another; false:
+ * nobody has waited for a second. */
+bool xf_client_shed(struct xf_engine *engine);
 /* Closes clients that wait for a request (STOP). */
 void xf_client_close_idle(struct xf_engine *engine);
 

@@ -269,6 +269,26 @@ def test_idle_connections_to_one_server_make_room_for_another(crossfade, upstrea
         client.close()
 
 
+def test_at_the_limit_idle_clients_make_room_and_busy_ones_stay(crossfade, upstream):
+    proxy = crossfade({"web-v1": [upstream().address]}, workers=1,
+                      extra={"limits": {"connections": 10}})
+    clients = [Raw(proxy.port) for _ in range(10)]
+    for client in clients:
+        assert client.get("/").status == 200
+    busy = clients[0]
+    busy.send("GET /slow/3000 HTTP/1.1\r\nHost: a\r\n\r\n")
+    time.sleep(1.1)  # who was answered within the last second is not closed
+    newcomers = [Raw(proxy.port) for _ in range(3)]
+    began = time.monotonic()
+    for client in newcomers:
+        assert client.get("/").status == 200
+    assert time.monotonic() - began < (0.5 if not sanitized() else 3)
+    assert [client.at_end(0.2) for client in clients[1:]] == [True] * 3 + [False] * 6
+    assert busy.read().status == 200
+    for client in clients + newcomers:
+        client.close()
+
+
 @pytest.mark.release_only
 @pytest.mark.usefixtures("narrow")
 def test_it_recovers_from_a_lack_of_descriptors_and_does_not_spin(crossfade, upstream):
