@@ -34,7 +34,7 @@ static bool is_space(char c)
 static int read_secret(const char *path, struct secret *ret, struct xf_error *err)
 {
     char text[SECRET_BYTES_MAX + 64];
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
     if (fd < 0) {
         return XF_FAIL(err, XF_E_CONFIG, "%s: %s", path, strerror(errno));
     }

@@ -66,7 +66,7 @@ static int copy_into(int file, void *place, uint64_t bytes, const char *path, st
 int xf_supervisor_read_text(const char *path, int *ret_fd, struct xf_error *err)
 {
     struct stat status;
-    XF_CLEANUP(close_file) int file = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+    XF_CLEANUP(close_file) int file = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
     if (file < 0 || fstat(file, &status) != 0) {
         return XF_FAIL(err, XF_E_CONFIG, "%s: cannot read: %s", path, strerrordesc_np(errno));
     }

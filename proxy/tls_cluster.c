@@ -22,9 +22,10 @@ static int load_trust(SSL_CTX *context, const struct xf_config_cluster *cluster,
 {
     const struct xf_config_upstream_tls *tls = &cluster->tls;
     SSL_CTX_set_verify(context, tls->verify ? SSL_VERIFY_PEER : SSL_VERIFY_NONE, NULL);
-    int done = tls->ca != NULL ? SSL_CTX_load_verify_locations(context, tls->ca, NULL)
-                               : SSL_CTX_set_default_verify_paths(context);
-    if (done != 1) {
+    bool done = tls->ca == NULL ? SSL_CTX_set_default_verify_paths(context) == 1
+                                : xf_tls_is_file(tls->ca) &&
+                                      SSL_CTX_load_verify_locations(context, tls->ca, NULL) == 1;
+    if (!done) {
         return XF_FAIL(err, XF_E_CONFIG, "clusters.%s.tls.ca: %.160s: %s", cluster->name,
                        tls->ca != NULL ? tls->ca : "the system's", xf_tls_reason());
     }
@@ -37,11 +38,13 @@ static int load_own(SSL_CTX *context, const struct xf_config_cluster *cluster, s
     if (tls->certificate == NULL) {
         return 0;
     }
-    if (SSL_CTX_use_certificate_chain_file(context, tls->certificate) != 1) {
+    if (!xf_tls_is_file(tls->certificate) ||
+        SSL_CTX_use_certificate_chain_file(context, tls->certificate) != 1) {
         return XF_FAIL(err, XF_E_CONFIG, "clusters.%s.tls.certificate: %.160s: %s", cluster->name,
                        tls->certificate, xf_tls_reason());
     }
-    if (SSL_CTX_use_PrivateKey_file(context, tls->key, SSL_FILETYPE_PEM) != 1) {
+    if (!xf_tls_is_file(tls->key) ||
+        SSL_CTX_use_PrivateKey_file(context, tls->key, SSL_FILETYPE_PEM) != 1) {
         return XF_FAIL(err, XF_E_CONFIG, "clusters.%s.tls.key: %.160s: %s", cluster->name, tls->key,
                        xf_tls_reason());
     }

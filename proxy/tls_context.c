@@ -6,6 +6,7 @@
 #include "proxy/tls_cluster.h"
 #include "proxy/tls_tickets.h"
 
+#include <errno.h>
 #include <openssl/err.h>
 #include <openssl/evp.h>
 #include <openssl/pem.h>
@@ -15,6 +16,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
 
 #define TLS12_SUITES "ECDHE+AESGCM:ECDHE+CHACHA20"
@@ -77,6 +79,16 @@ static bool set_rules(SSL_CTX *context)
            SSL_CTX_set_session_id_context(context, id, sizeof(id) - 1) == 1;
 }
 
+bool xf_tls_is_file(const char *path)
+{
+    struct stat status;
+    int why = stat(path, &status) != 0 ? errno : S_ISREG(status.st_mode) ? 0 : EINVAL;
+    if (why != 0) {
+        ERR_raise(ERR_LIB_SYS, why);
+    }
+    return why == 0;
+}
+
 static bool digest_file(const char *path, unsigned char ret[static SHA256_DIGEST_LENGTH])
 {
     char bytes[4096];
@@ -99,11 +111,13 @@ static bool digest_file(const char *path, unsigned char ret[static SHA256_DIGEST
 static int load_pair(SSL_CTX *context, unsigned listener, const struct xf_config_tls *tls,
                      struct xf_error *err)
 {
-    if (SSL_CTX_use_certificate_chain_file(context, tls->certificate) != 1) {
+    if (!xf_tls_is_file(tls->certificate) ||
+        SSL_CTX_use_certificate_chain_file(context, tls->certificate) != 1) {
         return XF_FAIL(err, XF_E_CONFIG, "listeners[%u].tls.certificate: %.160s: %s", listener,
                        tls->certificate, xf_tls_reason());
     }
-    if (SSL_CTX_use_PrivateKey_file(context, tls->key, SSL_FILETYPE_PEM) != 1) {
+    if (!xf_tls_is_file(tls->key) ||
+        SSL_CTX_use_PrivateKey_file(context, tls->key, SSL_FILETYPE_PEM) != 1) {
         return XF_FAIL(err, XF_E_CONFIG, "listeners[%u].tls.key: %.160s: %s", listener, tls->key,
                        xf_tls_reason());
     }
@@ -119,7 +133,8 @@ static int ask_clients(SSL_CTX *context, unsigned listener, const struct xf_conf
         return 0;
     }
     unsigned char id[SHA256_DIGEST_LENGTH];
-    STACK_OF(X509_NAME) *names = SSL_load_client_CA_file(tls->client_ca);
+    STACK_OF(X509_NAME) *names =
+        xf_tls_is_file(tls->client_ca) ? SSL_load_client_CA_file(tls->client_ca) : NULL;
     if (names == NULL || SSL_CTX_load_verify_locations(context, tls->client_ca, NULL) != 1 ||
         !digest_file(tls->client_ca, id)) {
         sk_X509_NAME_pop_free(names, X509_NAME_free);
@@ -291,7 +306,7 @@ void xf_tls_contexts_use_tickets(struct xf_tls_contexts *contexts,
 int64_t xf_tls_expiry(const char *path)
 {
     struct tm when;
-    FILE *file = fopen(path, "re");
+    FILE *file = xf_tls_is_file(path) ? fopen(path, "re") : NULL;
     X509 *first = file != NULL ? PEM_read_X509(file, NULL, NULL, NULL) : NULL;
     int64_t at = -1;
     if (first != NULL && ASN1_TIME_to_tm(X509_get0_notAfter(first), &when) == 1) {

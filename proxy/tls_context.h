@@ -37,6 +37,9 @@ void xf_tls_contexts_use_tickets(struct xf_tls_contexts *contexts,
 /* What holds for every session of ours, on either side: TLS 1.2 at least, no renegotiation, and no
  * key that asks for a passphrase. */
 XF_NODISCARD bool xf_tls_set_common(struct ssl_ctx_st *context);
+/* To be asked before OpenSSL opens a file: a pipe in the place of one would stop the worker. False:
+ * xf_tls_reason() says why. */
+XF_NODISCARD bool xf_tls_is_file(const char *path);
 /* OpenSSL's word for the last error. */
 const char *xf_tls_reason(void);
 /* Loads and forgets: whether the listeners of `config` could serve, and reach their clusters. */

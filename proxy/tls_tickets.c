@@ -82,7 +82,7 @@ int xf_tls_rotate_tickets(struct xf_ticket_keys *keys, struct xf_error *err)
 int xf_tls_load_tickets(struct xf_ticket_keys *keys, const char *path, struct xf_error *err)
 {
     struct keys new = {.count = 0};
-    int file = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+    int file = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
     char more;
     ssize_t got = file < 0 ? -1 : read(file, new.keys, sizeof(new.keys));
     int error = errno;
