@@ -12,6 +12,7 @@
 
 #define ROTATE_MS 43200000 /* so a ticket, which lives for two hours, opens for at least a day */
 #define REREAD_MS 3600000
+#define RETRY_MS  60000 /* after a failure */
 
 static void warn(const char *event, const struct xf_error *err)
 {
@@ -30,16 +31,18 @@ void xf_supervisor_begin_tickets(struct xf_supervisor *supervisor, struct xf_edi
         supervisor->tickets_at_ms = now_ms + REREAD_MS;
         return;
     }
-    if (file != NULL) {
-        warn("tickets.not_read", &err);
-    }
     if (before == NULL || supervisor->tickets_at_ms == 0) {
         supervisor->tickets_at_ms = now_ms + ROTATE_MS;
+    }
+    if (file != NULL) {
+        warn("tickets.not_read", &err);
+        supervisor->tickets_at_ms = now_ms + RETRY_MS;
     }
     /* The same in all editions: a reload ends no session. */
     if (xf_tls_set_tickets(keys, before != NULL ? xf_board_tickets(before->board) : NULL, &err) !=
         0) {
-        warn("tickets.none", &err); /* it serves without */
+        warn("tickets.none", &err); /* it serves without, for a while */
+        supervisor->tickets_at_ms = now_ms + RETRY_MS;
     }
 }
 
@@ -53,7 +56,6 @@ void xf_supervisor_turn_tickets(struct xf_supervisor *supervisor)
     struct xf_error err;
     struct xf_ticket_keys *keys = xf_board_tickets(newest->board);
     const char *file = xf_tls_tickets_file(newest->config);
-    supervisor->tickets_at_ms = now_ms + (file != NULL ? REREAD_MS : ROTATE_MS);
     int failed =
         file != NULL ? xf_tls_load_tickets(keys, file, &err) : xf_tls_rotate_tickets(keys, &err);
     for (unsigned i = 0; i + 1 < supervisor->editions_count && failed == 0; i++) {
@@ -62,4 +64,7 @@ void xf_supervisor_turn_tickets(struct xf_supervisor *supervisor)
     if (failed != 0) {
         warn("tickets.not_replaced", &err);
     }
+    supervisor->tickets_at_ms = now_ms + (failed != 0    ? RETRY_MS
+                                          : file != NULL ? REREAD_MS
+                                                         : ROTATE_MS);
 }
