@@ -325,7 +325,6 @@ static void handle(struct xf_admin_connection *connection, const struct xf_http_
     connection->in_length -= used;
     connection->in_seen = 0;
     connection->in_needed = 0;
-    connection->began_ms = xf_clock_monotonic_ms(admin->clock);
     connection->keep_alive = head->keep_alive;
     connection->head_only = head->method == XF_METHOD_HEAD;
     connection->phase = XF_ADMIN_WAITING;
@@ -404,7 +403,8 @@ static bool grow(struct xf_admin_connection *connection)
 static bool too_slow(struct xf_admin_connection *connection)
 {
     int64_t now_ms = xf_clock_monotonic_ms(connection->admin->clock);
-    if (connection->in_length == 0) {
+    if (!connection->begun) { /* a handshake, or half a record, counts though it brings no text */
+        connection->begun = true;
         connection->began_ms = now_ms;
     }
     return connection->phase == XF_ADMIN_READING &&
@@ -495,6 +495,8 @@ static void pursue(struct xf_admin_connection *connection)
             return;
         }
         connection->phase = XF_ADMIN_READING;
+        connection->begun = connection->in_length > 0;
+        connection->began_ms = xf_clock_monotonic_ms(connection->admin->clock);
     }
 }
 

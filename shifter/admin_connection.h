@@ -42,7 +42,8 @@ struct xf_admin_connection {
     char *in; /* bytes read and not yet used */
     size_t in_length, in_capacity, in_seen;
     size_t in_needed; /* head and body of the request that is being read; 0: not known yet */
-    int64_t began_ms; /* monotonic: when its first bytes came */
+    int64_t began_ms; /* monotonic: when the first bytes of its present request came */
+    bool begun;       /* they have */
     bool keep_alive, head_only;
 
     char *out;
