@@ -5,6 +5,7 @@
 
 #include "config/base/limits.h"
 
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -324,4 +325,15 @@ void xf_handed_each_fd(const struct xf_handed *handed, void (*each)(void *contex
     for (unsigned i = 0; i < handed->editions; i++) {
         each_of_edition(&handed->edition[i], each, context);
     }
+}
+
+static void close_on_exec(void *context, int fd)
+{
+    (void) context;
+    (void) fcntl(fd, F_SETFD, FD_CLOEXEC);
+}
+
+void xf_handed_close_on_exec(const struct xf_handed *handed)
+{
+    xf_handed_each_fd(handed, close_on_exec, NULL);
 }

@@ -97,5 +97,7 @@ XF_NODISCARD int xf_handover_read(int fd, struct xf_handed *ret, struct xf_error
 /* Calls `each` for every descriptor that is not -1. */
 void xf_handed_each_fd(const struct xf_handed *handed, void (*each)(void *context, int fd),
                        void *context);
+/* No process that is executed later inherits one of them. */
+void xf_handed_close_on_exec(const struct xf_handed *handed);
 
 #endif

@@ -10,7 +10,6 @@
 
 #include "config/base/log.h"
 
-#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -81,12 +80,6 @@ int xf_supervisor_write_handover(const struct xf_handed *handed, int *ret_fd, st
 }
 
 /* ---- taking over ---- */
-
-static void close_on_exec(void *context, int fd)
-{
-    (void) context;
-    (void) fcntl(fd, F_SETFD, FD_CLOEXEC);
-}
 
 /* It ends when its channel does; who does not is killed by turn_children(). */
 static void replace(struct xf_supervisor *supervisor, const struct xf_handed_child *handed,
@@ -164,7 +157,7 @@ int xf_supervisor_adopt(struct xf_supervisor *supervisor, int fd, struct xf_erro
     int failed = xf_handover_read(fd, &handed, err);
     if (failed == 0) {
         close(fd);
-        xf_handed_each_fd(&handed, close_on_exec, NULL);
+        xf_handed_close_on_exec(&handed);
         take_values(supervisor, &handed);
         failed = xf_listeners_adopt(&supervisor->listeners, &handed, err);
     }

@@ -184,12 +184,6 @@ static void keep_over_exec(void *context, int fd)
     (void) fcntl(fd, F_SETFD, 0);
 }
 
-static void close_on_exec(void *context, int fd)
-{
-    (void) context;
-    (void) fcntl(fd, F_SETFD, FD_CLOEXEC);
-}
-
 static int become(struct xf_supervisor *supervisor, const struct xf_handed *handed, int handover_fd,
                   struct xf_error *err)
 {
@@ -210,7 +204,7 @@ static int become(struct xf_supervisor *supervisor, const struct xf_handed *hand
     (void) execv(supervisor->reexec.binary, arguments);
     int saved = errno;
     unsetenv(XF_HANDOVER_ENVIRONMENT);
-    xf_handed_each_fd(handed, close_on_exec, NULL);
+    xf_handed_close_on_exec(handed);
     free(arguments);
     return XF_FAIL(err, XF_E_SYSTEM, "cannot execute %s: %s", supervisor->reexec.binary,
                    strerrordesc_np(saved));
