@@ -12,6 +12,7 @@
 #include "proxy/tls_cluster.h"
 #include "shifter/agent_probe.h"
 #include "shifter/lookup.h"
+#include "shifter/source_address.h"
 
 #include <openssl/ssl.h>
 #include <stdio.h>
@@ -555,6 +556,17 @@ bool xf_agent_checks_up(const struct xf_agent *agent, unsigned server, char *rea
     bool usable = target->up && target->address_bytes != 0;
     xf_agent_copy(reason, bytes, usable ? "" : target->reason);
     return usable && !is_ejected(agent, server, reason, bytes);
+}
+
+void xf_agent_checks_source(const struct xf_agent *agent, unsigned server,
+                            char ret[INET6_ADDRSTRLEN])
+{
+    const struct target *target = target_of(agent, server);
+    if (target == NULL || target->address_bytes == 0 ||
+        !xf_source_address((const struct sockaddr *) &target->address, target->address_bytes,
+                           ret)) {
+        ret[0] = '\0';
+    }
 }
 
 int xf_agent_checks_order(struct xf_agent *agent, const char *cluster, const char *address,

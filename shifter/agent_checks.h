@@ -11,6 +11,8 @@
 
 #include "shifter/agent_state.h"
 
+#include <netinet/in.h>
+
 struct xf_agent_checks;
 
 XF_NODISCARD struct xf_agent_checks *xf_agent_checks_create(void);
@@ -22,6 +24,11 @@ void xf_agent_checks_configure(struct xf_agent *agent);
 /* Whether `server` of the newest configuration may be chosen; `reason` says why not, or which
  * workers have ejected it while others still choose it. */
 bool xf_agent_checks_up(const struct xf_agent *agent, unsigned server, char *reason, size_t bytes);
+
+/* The address that `server` sees of this host; empty where its own is not known, or no way leads
+ * to it. */
+void xf_agent_checks_source(const struct xf_agent *agent, unsigned server,
+                            char ret[INET6_ADDRSTRLEN]);
 
 /* What it weighs now: configured or ordered, less while it comes back slowly. */
 unsigned xf_agent_checks_weight(const struct xf_agent *agent, unsigned server);

@@ -114,6 +114,7 @@ static bool fill_servers(const struct xf_agent *agent, const struct xf_config_cl
         unsigned number = cluster->first_server + i;
         xf_agent_copy(server->address, sizeof(server->address), cluster->servers[i].endpoint.text);
         server->up = xf_agent_checks_up(agent, number, server->reason, sizeof(server->reason));
+        xf_agent_checks_source(agent, number, server->from);
         server->in_flight = bounded(agent->totals.servers[number].in_flight);
     }
     return true;

@@ -16,6 +16,7 @@
 #include "config/base/version.h"
 
 #include <jansson.h>
+#include <netinet/in.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -78,6 +79,7 @@ struct xf_message_server {
     char address[XF_ADDRESS_BYTES];
     bool up;
     char reason[XF_WHY_DOWN_BYTES]; /* empty: none */
+    char from[INET6_ADDRSTRLEN];    /* the address that the server sees; empty: not known */
     uint64_t in_flight;
 };
 

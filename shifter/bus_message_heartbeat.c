@@ -157,10 +157,10 @@ static json_t *cluster_make(const struct xf_message_cluster *cluster)
     json_t *servers = json_array();
     for (size_t i = 0; i < cluster->servers_count; i++) {
         const struct xf_message_server *server = &cluster->servers[i];
-        ok = json_array_append_new(servers,
-                                   json_pack("{s:s, s:b, s:s, s:I}", "address", server->address,
-                                             "up", server->up, "reason", server->reason,
-                                             "in_flight", (json_int_t) server->in_flight)) == 0 &&
+        ok = json_array_append_new(
+                 servers, json_pack("{s:s, s:b, s:s, s:s, s:I}", "address", server->address, "up",
+                                    server->up, "reason", server->reason, "from", server->from,
+                                    "in_flight", (json_int_t) server->in_flight)) == 0 &&
              ok;
     }
     xf_json_put(object, "servers", servers, &ok);
@@ -190,6 +190,7 @@ static void cluster_read(struct xf_json *reader, const json_t *object,
         xf_json_string(reader, server, "address", XF_JSON_NEEDED, to->address, sizeof(to->address));
         xf_json_bool(reader, server, "up", XF_JSON_NEEDED, &to->up);
         xf_json_string(reader, server, "reason", XF_JSON_OPTIONAL, to->reason, sizeof(to->reason));
+        xf_json_string(reader, server, "from", XF_JSON_OPTIONAL, to->from, sizeof(to->from));
         xf_json_uint(reader, server, "in_flight", XF_JSON_NEEDED, INT64_MAX, &to->in_flight);
     }
 }

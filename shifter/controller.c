@@ -462,7 +462,8 @@ static void run_gates(void *context, const char *service, const char *gates_json
                                            .from = from,
                                            .to = to,
                                            .phase = finalize ? XF_GATE_BEFORE_FINALIZE
-                                                             : XF_GATE_BEFORE_START};
+                                                             : XF_GATE_BEFORE_START,
+                                           .roster = controller->roster};
     struct xf_error err;
     XF_ASSERT(gating != NULL);
     XF_ASSERT(gating->runner == NULL);
@@ -495,8 +496,11 @@ static void look(void *context, const char *service, enum xf_tenure_look purpose
             looking = &controller->lookings[i][purpose];
         }
     }
-    struct xf_gate_context gate_context = {
-        .config = controller->config, .from = from, .to = to, .phase = XF_GATE_BEFORE_START};
+    struct xf_gate_context gate_context = {.config = controller->config,
+                                           .from = from,
+                                           .to = to,
+                                           .phase = XF_GATE_BEFORE_START,
+                                           .roster = controller->roster};
     struct xf_error err;
     XF_ASSERT(looking != NULL);
     XF_ASSERT(looking->runner == NULL);

@@ -13,6 +13,8 @@
 #include <jansson.h>
 #include <stdbool.h>
 
+struct xf_roster;
+
 enum xf_gate_phase {
     XF_GATE_BEFORE_START,
     XF_GATE_DURING,
@@ -57,6 +59,7 @@ struct xf_gate_context {
     const struct xf_config *config; /* databases, clusters, hooks */
     const char *from, *to;          /* names of the clusters; may be empty */
     enum xf_gate_phase phase;
+    const struct xf_roster *roster; /* NULL: no other proxy is known than this host */
 };
 
 /* The name of the gate's kind (`kong`, `http`, …), or NULL for a malformed one. */

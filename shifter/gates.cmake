@@ -11,5 +11,6 @@ target_sources(xf_shifter PRIVATE
     kong_drift.c
     kong_gate.c
     kong_gate_database.c
+    kong_gate_fronting.c
     kong_gate_nodes.c
     kong_version.c)

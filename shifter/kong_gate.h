@@ -63,7 +63,11 @@ void xf_kong_check_database_reachable(struct xf_kong_gate *gate);
 void xf_kong_check_not_empty(struct xf_kong_gate *gate);
 void xf_kong_check_plugins(struct xf_kong_gate *gate);
 void xf_kong_check_data_planes(struct xf_kong_gate *gate);
-void xf_kong_check_fronting(struct xf_kong_gate *gate);
+void xf_kong_check_fronting(struct xf_kong_gate *gate); /* kong_gate_fronting.c */
+
+/* The cluster that is this side of the cutover; NULL: the configuration has none. */
+const struct xf_config_cluster *xf_kong_side_cluster(const struct xf_kong_gate *gate,
+                                                     const struct xf_kong_side *side);
 
 /* Appends `name` to a list in words, bounded: `a, b, c and more`. */
 void xf_kong_list(char *list, size_t bytes, const char *name);

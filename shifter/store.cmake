@@ -21,6 +21,7 @@ target_sources(xf_shifter PRIVATE
     lookup.c
     signal.c
     socket.c
+    source_address.c
     store.c
     store_answer.c
     store_sqlite.c

@@ -6,6 +6,7 @@ import pytest
 
 from harness import net
 from harness.raw import Raw
+from harness.redis import Redis
 from kong_world import Node, fresh
 
 pytestmark = pytest.mark.slow
@@ -105,6 +106,34 @@ def test_preflight_asks_the_daemon_and_changes_nothing(proxy, postgres):
     assert proxy.status()["generation"] == before
     proxy.terminate()
     assert proxy.cli("preflight", path).code == 7
+
+
+def test_every_proxy_of_a_fleet_must_be_among_the_trusted_addresses(crossfade, nginx, started, folder):
+    redis = Redis(folder)
+    started.append(redis)
+    v1 = nginx("v1")
+    one, two = (crossfade({"v1": [v1.address], "v2": [server]}, workers=1, start=False, extra={
+        "proxy": {"name": name}, "store": f"redis://127.0.0.1:{redis.port}/0"})
+        for name, server in (("one", "127.0.0.1:9"), ("two", "[::1]:9")))  # each server sees another address
+    node = Node("3.1.0", trusted_ips=["127.0.0.0/8"])
+    try:
+        for host in (one, two):
+            host.start()
+        one.wait_status(lambda s: len(s["proxies"]) == 2 and s["leader"] is not None)
+        gate = {"topology": "dbless", "from_version": "3.0", "to_version": "3.1", "new": {"admin": [node.url]}}
+        path = one.plan({**plan(), "gates": {"before_start": [{"kong": gate}]}})
+
+        def fronting():
+            answer = one.cli("preflight", path, "--only", "fronting", "-o", "json")
+            return answer.code, answer.json["checks"][0]["message"]
+        code, message = fronting()
+        assert code == 1 and "address ::1 of proxy two" in message
+        node.pages["/"]["configuration"]["trusted_ips"] = ["127.0.0.0/8", "::/0"]
+        node.pages["/routes"] = {"data": [], "next": None}
+        code, message = fronting()
+        assert code == 0 and "what every proxy says" in message
+    finally:
+        node.close()
 
 
 def ask(port, method, path, expect):

@@ -38,7 +38,8 @@ static void a_heartbeat_is_read_back_as_it_was_made(void **state)
                                          .pairs_count = 1};
     strcpy(service.override.id, ID_B);
     strcpy(service.override.actor, "root@host");
-    struct xf_message_server server = {.address = "127.0.0.1:80", .reason = "refused"};
+    struct xf_message_server server = {
+        .address = "127.0.0.1:80", .reason = "refused", .from = "10.0.0.9"};
     struct xf_message_cluster cluster = {
         .name = "web-v1", .in_flight = 4, .quiet_ms = -1, .servers = &server, .servers_count = 1};
     struct xf_message_heartbeat made = {.proxy = proxy(),
@@ -63,6 +64,7 @@ static void a_heartbeat_is_read_back_as_it_was_made(void **state)
     assert_int_equal(read.services[0].pairs[0].latency[639], 1);
     assert_int_equal(read.clusters[0].quiet_ms, -1);
     assert_string_equal(read.clusters[0].servers[0].reason, "refused");
+    assert_string_equal(read.clusters[0].servers[0].from, "10.0.0.9");
     xf_message_heartbeat_release(&read);
     json_decref(message);
 }
