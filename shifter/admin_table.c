@@ -38,6 +38,7 @@ const struct xf_admin_entry xf_admin_table[] = {
     QUERY("status"),
     QUERY("why"),
     QUERY("history"),
+    QUERY("plan"),
     {XF_METHOD_GET, SERVICE "signal/{key}", XF_ADMIN_SIGNAL, XF_ADMIN_VIEWER, XF_ADMIN_CLOSED},
     VERB("start"),
     VERB("weight"),

@@ -138,6 +138,10 @@ static json_t *question_arguments(const char *what, const char *key, const char 
 bool xf_admin_query(struct xf_agent *agent, struct xf_admin_exchange *exchange, const char *service,
                     const char *what, const char *key, const char *query)
 {
+    if (strcmp(what, "plan") == 0) {
+        xf_admin_answer_json(exchange, 200, xf_agent_view_plan(agent, service));
+        return true;
+    }
     bool local = strcmp(what, "status") == 0 || strcmp(what, "why") == 0;
     bool known = local || strcmp(what, "history") == 0 || key != NULL;
     if (!known || strlen(service) >= XF_NAME_BYTES) {

@@ -246,6 +246,19 @@ json_t *xf_agent_view_why(struct xf_agent *agent, const char *service)
     return build(agent, service, xf_why_build);
 }
 
+json_t *xf_agent_view_plan(const struct xf_agent *agent, const char *service)
+{
+    int place = xf_config_find_service(agent->config, service);
+    const struct xf_document *document = place >= 0 ? agent->services[place].document : NULL;
+    const struct xf_plan *plan = document != NULL ? document->plan : NULL;
+    bool runs = xf_status_in_cutover(document) && plan != NULL && plan->json != NULL;
+    json_t *copy = runs ? json_loads(plan->json, 0, NULL) : json_null();
+    return json_pack("{s:s, s:s?, s:o, s:o}", "service", service, "cutover",
+                     runs ? document->cutover : NULL, "step",
+                     runs ? json_integer(document->step + 1) : json_null(), "plan",
+                     copy != NULL ? copy : json_null());
+}
+
 /* ---- servers ---- */
 
 json_t *xf_agent_view_servers(struct xf_agent *agent)

@@ -13,6 +13,10 @@ void xf_agent_view_refresh(struct xf_agent *agent);
 XF_NODISCARD json_t *xf_agent_view_status(struct xf_agent *agent, const char *service);
 XF_NODISCARD json_t *xf_agent_view_why(struct xf_agent *agent, const char *service);
 
+/* {service, cutover, step, plan}: the plan of the present cutover as the store keeps it; null where
+ * none runs.  Each agent has it, so no leader is asked. */
+XF_NODISCARD json_t *xf_agent_view_plan(const struct xf_agent *agent, const char *service);
+
 /* {"servers": [{cluster, address, up, reason, weight, in_flight}]}, of this host. */
 XF_NODISCARD json_t *xf_agent_view_servers(struct xf_agent *agent);
 

@@ -5,7 +5,15 @@ set(dashboard_files
     dashboard.js
     api.js
     dom.js
-    icon.svg)
+    events.js
+    feed.js
+    icon.svg
+    overview.js
+    plan.js
+    tables.js
+    verbs.js
+    view.js
+    words.js)
 list(TRANSFORM dashboard_files PREPEND ${CMAKE_CURRENT_SOURCE_DIR}/dashboard/
      OUTPUT_VARIABLE dashboard_sources)
 list(JOIN dashboard_files "|" dashboard_names)

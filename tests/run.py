@@ -4,9 +4,9 @@
 1. The dev preset (ASan and UBSan) is built and all its ctests run: unit, simulation, style, fuzz
    regression.
 2. The simulation runs again in the release build, with all its seeds.
-3. The black-box tests run against build/release/crossfade, then again, but for those marked
-   `release_only` (and, in an ordinary run, `slow`), against build/dev/crossfade, where a
-   sanitizer's report fails the test that caused it.
+3. The black-box tests, those in a browser too, run against build/release/crossfade, then again,
+   but for those marked `release_only` (and, in an ordinary run, `slow`), against
+   build/dev/crossfade, where a sanitizer's report fails the test that caused it.
 
 The last line is `N passed, N failed`, over everything; the exit status is 0 only if none failed.
 """
@@ -89,6 +89,7 @@ class Run:
             markers = f"({markers}) and not long" if markers else "not long"
         good = self.command(f"black box, {name}", [
             sys.executable, "-m", "pytest", "-q", "-c", "tests/pytest.ini", "tests/blackbox",
+            "tests/browser",
             "-m", markers, f"--junitxml={report}",
             # They mostly wait: for holds, quiet times and servers. A file's tests share fixtures.
             "-n", str(2 * self.jobs), "--dist", "loadfile",

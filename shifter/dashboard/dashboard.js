@@ -1,58 +1,91 @@
-// dashboard.js -- the page begins here: who asks, what is shown, how often.
-import { Refusal, get, pathOf, setToken } from "./dashboard/api.js";
-import { byId, element, perCent, setText, show } from "./dashboard/dom.js";
+// dashboard.js -- the page begins here, and joins what asks with what shows.
+import { hasToken, setToken } from "./dashboard/api.js";
+import { byId, setText, show } from "./dashboard/dom.js";
+import { Feed } from "./dashboard/feed.js";
+import { named, showChange, showServices } from "./dashboard/overview.js";
+import { showPlan, showPlanStatus } from "./dashboard/plan.js";
+import { showHistory, showTables } from "./dashboard/tables.js";
+import { beginVerbs, showVerbs } from "./dashboard/verbs.js";
+import { showStatus, showWhy } from "./dashboard/view.js";
+import { duration, list, object } from "./dashboard/words.js";
 
-const LOOK_MS = 2000;
-let answeredAt = null; // performance.now() of the last whole answer
-
-function card(status) {
-    const weight = status.weight || {};
-    const held = (status.holds || []).map((hold) => `${hold.reason}: ${hold.sentence || ""}`);
-    return element("section", { "data-service": status.service },
-        element("h2", {}, status.service || ""),
-        element("p", { class: "state" }, status.state || "unknown"),
-        element("p", { class: "weight" },
-            `${perCent(weight.actual)} in force, ${perCent(weight.desired)} wanted`),
-        element("ul", { class: "holds" }, ...held.map((text) => element("li", {}, text))));
-}
+const AGE_MS = 500;
 
 function askForToken(problem) {
+    const first = problem.status === 401 && !hasToken();
+    setText(byId("sign-in-problem"), first ? "" : problem.message);
     show(byId("sign-in"), true);
-    setText(byId("sign-in-problem"), problem);
-}
-
-function sayAge() {
-    const age = answeredAt === null ? null : Math.round((performance.now() - answeredAt) / 1000);
-    setText(byId("freshness"), age === null ? "no answer yet"
-        : age * 1000 < 3 * LOOK_MS ? "up to date" : `no answer since ${age} s`);
-}
-
-async function look() {
-    try {
-        const { services } = await get("/v1/services");
-        const all = await Promise.all(services.map((name) => get(pathOf(name, "status"))));
-        byId("services").replaceChildren(...all.map(card));
-        answeredAt = performance.now();
-        show(byId("sign-in"), false);
-    } catch (problem) {
-        if (!(problem instanceof Refusal)) {
-            throw problem;
-        }
-        if ([401, 403, 429].includes(problem.status)) {
-            askForToken(problem.message);
-            return;
-        }
-    } finally {
-        sayAge();
+    for (const id of ["service", "services", "alone"]) {
+        show(byId(id), false);
     }
-    setTimeout(look, LOOK_MS);
+    byId("token").focus();
 }
+
+const feed = new Feed({
+    services: showServices,
+    change: showChange,
+    status(status) {
+        show(byId("sign-in"), false);
+        showStatus(status);
+        showPlanStatus(status);
+        showTables(status);
+        showVerbs(status);
+        showChange({ ...status, holds: list(status.holds).map((hold) => object(hold).reason) });
+    },
+    plan: showPlan,
+    why: showWhy,
+    history: showHistory,
+    locked: askForToken,
+});
+
+// ---- how old it is ----
+
+let wasOld = false;
+
+function showAge() {
+    const old = feed.isOld();
+    const age = feed.age();
+    const asks = !byId("sign-in").hidden;
+    const since = age === null ? "no answer yet" : `no answer since ${duration(age / 1000)}`;
+    const source = feed.live ? "live" : "asks every 2 s";
+    setText(byId("freshness"), asks ? "" : old ? since : age === null ? "asks" : `up to date · ${source}`);
+    byId("freshness").classList.toggle("bad", old && !asks);
+    document.body.classList.toggle("old", old && !asks);
+    show(byId("sign-out"), hasToken() && !asks);
+    if (old !== wasOld || asks) { // said once: the line above counts on, silently
+        wasOld = old && !asks;
+        show(byId("stale"), wasOld);
+        setText(byId("stale"), wasOld
+            ? `This host gives no answer${feed.problem === null || feed.problem === "no answer" ? ""
+                : ` (${feed.problem})`}. What is shown is old.` : "");
+    }
+}
+
+// ---- who asks ----
 
 byId("sign-in").addEventListener("submit", (event) => {
     event.preventDefault();
     setToken(byId("token").value.trim());
     byId("token").value = "";
-    look();
+    setText(byId("sign-in-problem"), "");
+    feed.begin();
 });
-setInterval(sayAge, 1000);
-look();
+
+byId("sign-out").addEventListener("click", () => {
+    setToken(null);
+    location.reload(); // nothing that the token opened stays on the page
+});
+
+function followAddress() {
+    const name = named();
+    if (name !== null) {
+        feed.select(name);
+        showServices(feed.names, feed.selected);
+    }
+}
+
+window.addEventListener("hashchange", followAddress);
+beginVerbs(() => feed.look());
+followAddress();
+setInterval(showAge, AGE_MS);
+feed.begin();

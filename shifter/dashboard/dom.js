@@ -1,10 +1,15 @@
-// dom.js -- elements and words.  Text from outside is only ever set as text: no string becomes HTML
-// here, and the page's policy (require-trusted-types-for) would refuse it.
+// dom.js -- elements.  Text from outside is only ever set as text: no string becomes HTML here, and
+// the page's policy (require-trusted-types-for) would refuse it.
 
-// An element with `attributes` (null: left out) and children: elements, or what is shown as text.
+export function byId(id) {
+    return document.getElementById(id);
+}
+
+// An element with `attributes` (null, undefined, false: left out) and children: elements, or what
+// is shown as text; null is none.
 export function element(tag, attributes, ...children) {
     const made = document.createElement(tag);
-    for (const [name, value] of Object.entries(attributes || {})) {
+    for (const [name, value] of Object.entries(attributes ?? {})) {
         if (value !== null && value !== undefined && value !== false) {
             made.setAttribute(name, value === true ? "" : String(value));
         }
@@ -13,27 +18,27 @@ export function element(tag, attributes, ...children) {
     return made;
 }
 
-export function byId(id) {
-    return document.getElementById(id);
-}
-
-// Sets the text only where it is another, so that a screen reader hears changes and nothing else.
+// Sets the text only where it is another, so that a selection stays and a screen reader hears
+// changes and nothing else.
 export function setText(node, text) {
-    if (node.textContent !== text) {
-        node.textContent = text;
+    const wanted = String(text ?? "");
+    if (node.textContent !== wanted) {
+        node.textContent = wanted;
     }
 }
 
 export function show(node, shown) {
-    node.hidden = !shown;
+    if (node.hidden === Boolean(shown)) {
+        node.hidden = !shown;
+    }
 }
 
-export const UNKNOWN = "–";
-
-export function isNumber(value) {
-    return typeof value === "number" && Number.isFinite(value);
-}
-
-export function perCent(value) {
-    return isNumber(value) ? `${Number(value.toFixed(2))} %` : UNKNOWN;
+// Replaces the children only where they would look different, for the same reason.
+export function setChildren(node, children) {
+    const made = children.filter((child) => child !== null && child !== undefined);
+    const same = made.length === node.children.length &&
+        made.every((child, i) => child.isEqualNode(node.children[i]));
+    if (!same) {
+        node.replaceChildren(...made);
+    }
 }

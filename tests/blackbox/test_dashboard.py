@@ -3,7 +3,10 @@
 What the page shows and does is tried in a real browser: tests/browser.
 """
 
+import json
+import os
 import re
+import signal
 
 import pytest
 
@@ -111,3 +114,27 @@ def test_a_browser_at_a_forwarded_socket_acts_only_for_our_page(proxy):
     assert pause("evil.example", "http://evil.example") == 403  # a name that was bound anew
     assert pause("localhost:9180", "http://localhost:9180") == 422  # heard; nothing runs
     assert proxy.status()["state"] == "idle"
+
+
+def test_the_plan_that_runs_is_told(proxy):
+    path = "/v1/services/gateway/plan"
+    nothing = {"service": "gateway", "cutover": None, "step": None, "plan": None}
+    assert json.loads(proxy.admin(path).body) == nothing
+    assert request(proxy.number, path, host="localhost").status == 401
+    assert proxy.admin("/v1/services/other/plan").status == 404
+    steps = [{"weight": "5%", "hold": "1h"}, {"ramp": "50%", "over": "2h", "hold": "10m"},
+             {"weight": "100%", "hold": "1h", "approve": True}]
+    proxy.cli("start", proxy.plan({"name": "release", "service": "gateway", "to": "web-v2",
+                                   "steps": steps}), check=0)
+    proxy.wait_status(lambda status: status["step"]["index"] == 1)
+    told = json.loads(proxy.admin(path).body)
+    assert (told["cutover"], told["step"]) == ("release/1", 1)
+    assert [step.get("weight", step.get("ramp")) for step in told["plan"]["steps"]] == \
+        ["5%", "50%", "100%"]
+    assert told["plan"]["steps"][1]["over"] == "2h" and told["plan"]["steps"][2]["approve"] is True
+    assert told["plan"]["guard"]["errors"]["then"] == "retreat"  # defaults are written out
+    os.kill(proxy.child("shifter").pid, signal.SIGKILL)  # each host knows it by itself
+    assert json.loads(proxy.admin(path).body) == told
+    proxy.cli("abort", check=0)
+    proxy.wait_status(lambda status: status["state"] == "aborted")
+    assert json.loads(proxy.admin(path).body) == nothing
