@@ -12,9 +12,10 @@
 #include <string.h>
 #include <sys/socket.h>
 
-#define RECORD_BYTES_MAX (16384u + 512u) /* of one record with its frame */
-#define BATCH_BYTES      49152u          /* encrypted in one go: three records */
-#define SILENT_BYTES_MAX 262144u         /* taken at once without a byte for the reader */
+#define RECORD_BYTES_MAX  (16384u + 512u) /* of one record with its frame */
+#define BATCH_BYTES       49152u          /* encrypted in one go: three records */
+#define SILENT_BYTES_MAX  262144u         /* taken at once without a byte for the reader */
+#define PATIENT_BYTES_MAX 4096u           /* of a ticket that waits for an answer to leave with */
 
 /* ---- OpenSSL's side: memory ---- */
 
@@ -139,6 +140,39 @@ bool xf_tls_young(const struct xf_conn *conn)
 
 /* ---- sending ---- */
 
+/* A ticket that is made while a request is there already leaves with the answer: alone it would
+ * be a send, a segment and a wake-up of the client for nothing. */
+static bool hold_back(struct xf_tls *tls)
+{
+    struct xf_tls_worker *worker = tls->worker;
+    if (tls->unsent != NULL || worker->out_length > PATIENT_BYTES_MAX) {
+        return false;
+    }
+    tls->unsent = xf_slab_get(worker->slab, worker->out_length);
+    if (tls->unsent == NULL) {
+        return false;
+    }
+    memcpy(tls->unsent->bytes, worker->out, worker->out_length);
+    tls->unsent->end = (uint32_t) worker->out_length;
+    tls->patient = true;
+    worker->out_length = 0;
+    return true;
+}
+
+/* What was held back goes before what is made next. */
+static void begin_out(struct xf_tls *tls)
+{
+    struct xf_tls_worker *worker = tls->worker;
+    worker->out_length = 0;
+    if (tls->patient) {
+        worker->out_length = xf_buffer_length(tls->unsent);
+        memcpy(worker->out, tls->unsent->bytes, worker->out_length);
+        xf_slab_put(worker->slab, tls->unsent);
+        tls->unsent = NULL;
+        tls->patient = false;
+    }
+}
+
 /* Adds to what waits for the socket. */
 static bool keep_unsent(struct xf_tls *tls, const char *bytes, size_t length)
 {
@@ -189,6 +223,13 @@ bool xf_tls_push_out(struct xf_conn *conn, int flags)
     struct xf_tls *tls = conn->tls;
     struct xf_tls_worker *worker = tls->worker;
     ssize_t sent = 0;
+    if (tls->patient && worker->out_length > 0) { /* no answer comes first: it waits no longer */
+        tls->patient = false;
+        if (!push_unsent(conn, flags | MSG_MORE)) {
+            worker->out_length = 0;
+            return false;
+        }
+    }
     if (tls->unsent == NULL && worker->out_length > 0) {
         sent = xf_conn_send_raw(conn, worker->out, worker->out_length, flags);
     }
@@ -201,7 +242,7 @@ bool xf_tls_push_out(struct xf_conn *conn, int flags)
 
 bool xf_tls_flush(struct xf_conn *conn)
 {
-    return !conn->tls->failed && push_unsent(conn, 0);
+    return !conn->tls->failed && (conn->tls->patient || push_unsent(conn, 0));
 }
 
 static bool encrypt(struct xf_tls *tls, const char *bytes, size_t length)
@@ -219,23 +260,36 @@ static bool encrypt(struct xf_tls *tls, const char *bytes, size_t length)
     return true;
 }
 
+/* Our word of an end, behind what was encrypted. */
+static void say_end(struct xf_tls *tls)
+{
+    tls->finished = true;
+    ERR_clear_error();
+    (void) SSL_shutdown(tls->ssl);
+}
+
 ssize_t xf_tls_send(struct xf_conn *conn, const void *bytes, size_t size, int flags)
 {
     struct xf_tls *tls = conn->tls;
-    if (tls->failed || !push_unsent(conn, flags)) {
+    if (tls->failed || (!tls->patient && !push_unsent(conn, flags))) {
         return XF_CONN_ERROR;
     }
-    if (tls->unsent != NULL) {
+    if (tls->unsent != NULL && !tls->patient) {
         return 0;
     }
     size_t done = tls->owed < size ? tls->owed : size;
     tls->owed -= done;
-    tls->worker->out_length = 0;
+    begin_out(tls);
     while (done < size) {
         size_t batch = size - done < BATCH_BYTES ? size - done : BATCH_BYTES;
         bool last = done + batch == size;
-        if (!encrypt(tls, (const char *) bytes + done, batch) ||
-            !xf_tls_push_out(conn, last ? flags : flags | MSG_MORE)) {
+        if (!encrypt(tls, (const char *) bytes + done, batch)) {
+            return XF_CONN_ERROR;
+        }
+        if (last && (flags & MSG_MORE) != 0) { /* the connection's end follows (transport.h) */
+            say_end(tls);
+        }
+        if (!xf_tls_push_out(conn, last ? flags : flags | MSG_MORE)) {
             return XF_CONN_ERROR;
         }
         if (tls->unsent != NULL) { /* the caller brings these bytes again: then they are skipped */
@@ -250,28 +304,29 @@ ssize_t xf_tls_send(struct xf_conn *conn, const void *bytes, size_t size, int fl
 void xf_tls_finish(struct xf_conn *conn)
 {
     struct xf_tls *tls = conn->tls;
-    if (tls->failed || tls->finished || !tls->counted || tls->unsent != NULL || tls->owed > 0) {
+    bool blocked = tls->unsent != NULL && !tls->patient;
+    if (tls->failed || tls->finished || !tls->counted || blocked || tls->owed > 0) {
         return;
     }
-    tls->finished = true;
-    tls->worker->out_length = 0;
-    ERR_clear_error();
-    (void) SSL_shutdown(tls->ssl);
+    begin_out(tls);
+    say_end(tls);
     (void) xf_tls_push_out(conn, 0);
 }
 
 /* ---- receiving ---- */
 
-static void count(struct xf_tls *tls)
+/* True: the handshake has just come to its end. */
+static bool count(struct xf_tls *tls)
 {
     if (tls->counted || !SSL_is_init_finished(tls->ssl)) {
-        return;
+        return false;
     }
     tls->counted = true;
     xf_count(&tls->worker->stats->tls_handshakes, 1);
     if (SSL_session_reused(tls->ssl)) {
         xf_count(&tls->worker->stats->tls_resumed, 1);
     }
+    return true;
 }
 
 /* Gives OpenSSL what is there, and what it says to the peer to the socket. */
@@ -294,8 +349,9 @@ static enum xf_tls_ending decrypt(struct xf_conn *conn, char *bytes, size_t size
         }
         break;
     }
-    count(tls);
-    if (!xf_tls_push_out(conn, 0)) {
+    bool held =
+        count(tls) && !tls->to_server && *got > 0 && ending == XF_TLS_GOES_ON && hold_back(tls);
+    if (!held && !xf_tls_push_out(conn, 0)) {
         ending = XF_TLS_LOST;
     }
     return ending == XF_TLS_GOES_ON && *got == size ? XF_TLS_FULL : ending;

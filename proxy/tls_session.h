@@ -34,6 +34,7 @@ struct xf_tls {
     bool counted;             /* the handshake is over */
     bool failed;              /* nothing more may be done with it */
     bool finished;            /* close_notify was sent */
+    bool patient; /* `unsent` waits for the next bytes to leave with, not for the socket */
 };
 
 enum xf_tls_ending {

@@ -115,6 +115,16 @@ const char *xf_tls_tickets_file(const struct xf_config *config)
     return NULL;
 }
 
+/* Looked for among the providers once and not for every ticket; kept until the process ends. */
+static const EVP_CIPHER *fetched(void)
+{
+    static EVP_CIPHER *cipher;
+    if (cipher == NULL) {
+        cipher = EVP_CIPHER_fetch(NULL, "AES-256-CBC", NULL);
+    }
+    return cipher != NULL ? cipher : EVP_aes_256_cbc();
+}
+
 static bool set_up(const uint8_t *key, const unsigned char *iv, EVP_CIPHER_CTX *cipher,
                    EVP_MAC_CTX *mac, int seal)
 {
@@ -126,9 +136,8 @@ static bool set_up(const uint8_t *key, const unsigned char *iv, EVP_CIPHER_CTX *
         OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST, digest, 0),
         OSSL_PARAM_construct_end(),
     };
-    bool done =
-        EVP_CipherInit_ex(cipher, EVP_aes_256_cbc(), NULL, key + CIPHER_AT, iv, seal) == 1 &&
-        EVP_MAC_CTX_set_params(mac, params) == 1;
+    bool done = EVP_CipherInit_ex(cipher, fetched(), NULL, key + CIPHER_AT, iv, seal) == 1 &&
+                EVP_MAC_CTX_set_params(mac, params) == 1;
     OPENSSL_cleanse(secret, sizeof(secret));
     return done;
 }

@@ -411,6 +411,69 @@ static void both_ends_are_told_with_close_notify(void **state)
     assert_true(pair->conn.hung_up);
 }
 
+/* Handshakes up to the client's Finished, which goes to the socket together with `request`. */
+static void finish_with(struct pair *pair, const char *request)
+{
+    char bytes[64];
+    (void) SSL_do_handshake(pair->client);
+    assert_true(client_out(pair, 65536));
+    assert_int_equal(server_read(pair, bytes, sizeof(bytes)), XF_CONN_AGAIN);
+    client_in(pair, 65536);
+    assert_int_equal(SSL_do_handshake(pair->client), 1);
+    if (request[0] != '\0') {
+        assert_int_equal(SSL_write(pair->client, request, (int) strlen(request)), strlen(request));
+    }
+    assert_true(client_out(pair, 65536));
+}
+
+static ssize_t arrived(const struct pair *pair)
+{
+    char bytes[65536];
+    return recv(pair->fd, bytes, sizeof(bytes), MSG_PEEK);
+}
+
+static void a_ticket_leaves_with_the_answer_that_is_due(void **state)
+{
+    struct pair *pair = *state;
+    char bytes[64];
+    finish_with(pair, "hello");
+    assert_int_equal(server_read(pair, bytes, sizeof(bytes)), 5);
+    assert_int_equal(arrived(pair), -1);
+    pair->conn.writable = true;
+    assert_true(xf_conn_flush(&pair->conn));
+    assert_int_equal(arrived(pair), -1); /* it waits for the answer, not for the socket */
+    assert_int_equal(xf_conn_send(&pair->conn, "world", 5), 5);
+    client_in(pair, 65536);
+    assert_int_equal(SSL_read(pair->client, bytes, sizeof(bytes)), 5);
+    assert_memory_equal(bytes, "world", 5);
+    assert_true(SSL_SESSION_has_ticket(SSL_get_session(pair->client)));
+}
+
+static void a_ticket_without_a_request_leaves_at_once(void **state)
+{
+    struct pair *pair = *state;
+    char bytes[64];
+    finish_with(pair, "");
+    assert_int_equal(server_read(pair, bytes, sizeof(bytes)), XF_CONN_AGAIN);
+    assert_true(arrived(pair) > 0);
+}
+
+static void the_end_leaves_with_the_last_bytes(void **state)
+{
+    struct pair *pair = *state;
+    char bytes[64];
+    finish_with(pair, "hello");
+    assert_int_equal(server_read(pair, bytes, sizeof(bytes)), 5);
+    assert_int_equal(xf_conn_send_last(&pair->conn, "world", 5), 5);
+    ssize_t length = arrived(pair);
+    xf_conn_finish(&pair->conn);
+    assert_int_equal(arrived(pair), length); /* it was said already, and once */
+    client_in(pair, 65536);
+    assert_int_equal(SSL_read(pair->client, bytes, sizeof(bytes)), 5);
+    assert_int_equal(SSL_read(pair->client, bytes, sizeof(bytes)), 0);
+    assert_int_equal(SSL_get_error(pair->client, 0), SSL_ERROR_ZERO_RETURN);
+}
+
 static void a_bad_file_is_named_with_the_reason(void **state)
 {
     struct pair *pair = *state;
@@ -440,6 +503,11 @@ int main(void)
         cmocka_unit_test_setup_teardown(plain_text_loses_the_connection, set_up, tear_down),
         cmocka_unit_test_setup_teardown(only_http_1_1_is_agreed_on, set_up, tear_down),
         cmocka_unit_test_setup_teardown(both_ends_are_told_with_close_notify, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_ticket_leaves_with_the_answer_that_is_due, set_up,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(a_ticket_without_a_request_leaves_at_once, set_up,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(the_end_leaves_with_the_last_bytes, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_bad_file_is_named_with_the_reason, set_up, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
