@@ -129,8 +129,20 @@ static void begin_clocks(struct xf_change *change)
     }
 }
 
+/* A step begins without knowing whether somebody wrote into Kong's databases: that is said. */
+static void say_unseen(struct xf_change *change)
+{
+    const char *unseen = change->facts->drift_unseen;
+    size_t used = strlen(change->sentence);
+    if (unseen != NULL) {
+        (void) snprintf(change->sentence + used, sizeof(change->sentence) - used, "; drift %.300s",
+                        unseen);
+    }
+}
+
 void xf_change_enter(struct xf_change *change, int step)
 {
+    say_unseen(change);
     struct xf_document *after = change->after;
     if (after == NULL) {
         return;

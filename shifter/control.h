@@ -82,8 +82,9 @@ struct xf_facts {
     uint64_t tau_us;          /* blue's p99 now; 0: too few responses */
     unsigned accepted;        /* the largest sequence of the signal that every receiver accepted */
     /* Drift, where the document has a baseline. */
-    bool drift_unchecked; /* nothing fresh is known: no step may begin before it is */
-    const char *drift;    /* what changed, in words; NULL: nothing is known to have */
+    bool drift_unchecked;     /* nothing fresh is known: no step may begin before it is */
+    const char *drift;        /* what changed, in words; NULL: nothing is known to have */
+    const char *drift_unseen; /* which databases could not be compared; NULL: none */
     const char
         *drift_baseline;     /* the baseline as it should be, for what it lacks; NULL: as it is */
     const char *gate_failed; /* the gates before an automatic finalize, in words; NULL: none */

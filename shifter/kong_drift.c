@@ -12,7 +12,8 @@
 
 /* ---- baselines ---- */
 
-static bool has_database(const json_t *list, const json_t *database, const json_t *schema)
+/* The entry of that database; NULL: there is none yet. */
+static json_t *find_database(const json_t *list, const json_t *database, const json_t *schema)
 {
     size_t i;
     json_t *entry;
@@ -20,10 +21,10 @@ static bool has_database(const json_t *list, const json_t *database, const json_
     {
         if (json_equal(json_object_get(entry, "database"), database) &&
             json_equal(json_object_get(entry, "schema"), schema)) {
-            return true;
+            return entry;
         }
     }
-    return false;
+    return NULL;
 }
 
 static void add_side(json_t *list, const json_t *gate, const char *role)
@@ -33,9 +34,13 @@ static void add_side(json_t *list, const json_t *gate, const char *role)
     json_t *schema = json_object_get(side, "schema");
     json_t *none = json_null();
     schema = json_is_string(schema) ? schema : none;
-    if (json_is_string(database) && !has_database(list, database, schema)) {
-        (void) json_array_append_new(
-            list, json_pack("{s:O, s:O, s:n}", "database", database, "schema", schema, "tables"));
+    bool is_new = strcmp(role, "new") == 0;
+    json_t *entry = json_is_string(database) ? find_database(list, database, schema) : NULL;
+    if (entry != NULL && is_new) {
+        (void) json_object_set_new(entry, "new", json_true()); /* both live on it */
+    } else if (entry == NULL && json_is_string(database)) {
+        (void) json_array_append_new(list, json_pack("{s:O, s:O, s:b, s:n}", "database", database,
+                                                     "schema", schema, "new", is_new, "tables"));
     }
 }
 
@@ -103,11 +108,13 @@ char *xf_kong_drift_fill(const char *baseline, const json_t *found)
     return text;
 }
 
-char *xf_kong_drift_gate(const char *gates_json, const char *baseline)
+char *xf_kong_drift_gate(const char *gates_json, const char *baseline, bool finalize)
 {
     json_t *gates = gates_json != NULL ? json_loads(gates_json, 0, NULL) : json_array();
     json_t *known = json_loads(baseline, 0, NULL);
-    json_t *gate = known != NULL ? json_pack("{s:{s:o}}", "drift", "baseline", known) : NULL;
+    json_t *gate = known != NULL ? json_pack("{s:{s:o, s:b}}", "drift", "baseline", known,
+                                             "finalize", finalize)
+                                 : NULL;
     bool ok = gate != NULL && json_array_append_new(gates, gate) == 0;
     char *text = ok ? json_dumps(gates, JSON_COMPACT) : NULL;
     json_decref(gates);
@@ -159,8 +166,9 @@ static json_t *changed_tables(const json_t *before, const json_t *now)
     return changed;
 }
 
-/* One database: adds its row to `found`, its words to `drifted` or `unseen`. */
-static void check_database(const struct xf_gate_context *context, const json_t *entry,
+/* One database: adds its row to `found`, its words to `drifted` or `unseen`; whether it was seen.
+ */
+static bool check_database(const struct xf_gate_context *context, const json_t *entry,
                            json_t *found, char *drifted, char *unseen, size_t bytes)
 {
     struct xf_error err = {0};
@@ -192,6 +200,7 @@ static void check_database(const struct xf_gate_context *context, const json_t *
     (void) json_object_set_new(row, "tables", seen ? now : json_null());
     (void) json_object_set_new(row, "changed", changed);
     (void) json_array_append_new(found, row);
+    return seen;
 }
 
 void xf_gate_drift(const json_t *options, const struct xf_gate_context *context,
@@ -200,16 +209,24 @@ void xf_gate_drift(const json_t *options, const struct xf_gate_context *context,
     char drifted[900] = "";
     char unseen[900] = "";
     json_t *found = json_array();
+    bool finalize = json_is_true(json_object_get(options, "finalize"));
+    bool needed = false; /* one that was not seen */
     size_t i;
     json_t *entry;
     json_array_foreach(json_object_get(options, "baseline"), i, entry)
     {
-        check_database(context, entry, found, drifted, unseen, sizeof(drifted));
+        bool seen = check_database(context, entry, found, drifted, unseen, sizeof(drifted));
+        needed = needed || (!seen && finalize && json_is_true(json_object_get(entry, "new")));
     }
     if (drifted[0] != '\0') {
         xf_checks_add(checks, "kong", "drift", false, XF_SEVERITY_ERROR,
                       "configuration was changed since the start in %s; `resume drift` accepts it",
                       drifted);
+    } else if (needed) {
+        xf_checks_add(checks, "kong", "drift", false, XF_SEVERITY_ERROR,
+                      "the database that the new cluster lives on cannot be compared, and after "
+                      "finalize there is no way back: %s",
+                      unseen);
     } else if (unseen[0] != '\0') {
         xf_checks_skip(checks, "kong", "drift", "%s", unseen);
     } else {

@@ -74,6 +74,8 @@ struct xf_status_view {
     } evidence;
 
     json_t *blame; /* xf_tally_explain; NULL: nothing; for `why` */
+    const char
+        *drift_unseen; /* Kong's databases that could not be compared; for `why`; NULL: none */
 
     const struct xf_status_cluster *clusters;
     size_t clusters_count;

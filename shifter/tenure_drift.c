@@ -2,7 +2,8 @@
  * tenure_drift.c -- looks into Kong's databases before each step, beside the loop.
  *
  * A look is about one baseline and one entry of a step; it counts for a short while.  Databases
- * that do not answer hold nothing up: the next look will see what they have.
+ * that do not answer hold no step up, which says so: the next look will see what they have, and
+ * finalize needs to see the new cluster's.
  */
 #include "shifter/kong_drift.h"
 #include "shifter/tenure_parts.h"
@@ -57,7 +58,7 @@ void xf_tenure_drift_tick(struct xf_tenure *tenure, bool wanted)
     if ((!wanted || is_fresh(tenure)) && !lacks) {
         return;
     }
-    char *gates = xf_kong_drift_gate(NULL, document->baseline_json);
+    char *gates = xf_kong_drift_gate(NULL, document->baseline_json, false);
     if (gates != NULL) {
         tenure->drift.running = true;
         tenure->calls.look(tenure->calls.context, tenure->service->name, XF_LOOK_DRIFT, gates,
@@ -136,6 +137,11 @@ void xf_tenure_looked(struct xf_tenure *tenure, enum xf_tenure_look purpose, con
     xf_tenure_drift_found(tenure, result);
 }
 
+const char *xf_tenure_drift_unseen(const struct xf_tenure *tenure)
+{
+    return concerns_now(tenure) && tenure->drift.unseen ? tenure->drift.sentence : NULL;
+}
+
 void xf_tenure_drift_facts(const struct xf_tenure *tenure, struct xf_facts *ret)
 {
     if (tenure->document->baseline_json == NULL) {
@@ -144,6 +150,7 @@ void xf_tenure_drift_facts(const struct xf_tenure *tenure, struct xf_facts *ret)
     ret->drift_unchecked = !is_fresh(tenure);
     if (concerns_now(tenure)) {
         ret->drift = tenure->drift.drifted ? tenure->drift.sentence : NULL;
+        ret->drift_unseen = xf_tenure_drift_unseen(tenure);
         ret->drift_baseline = tenure->drift.complete;
     }
 }

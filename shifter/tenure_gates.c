@@ -40,7 +40,7 @@ static char *gates_of(const struct xf_tenure *tenure, const struct xf_message_co
                  (document->state == XF_CUTOVER_SHIFTING || document->state == XF_CUTOVER_SOAKING);
     const char *gates = finalizes ? document->plan->before_finalize_json : NULL;
     if (document->baseline_json != NULL && (finalizes || steps)) {
-        return xf_kong_drift_gate(gates, document->baseline_json);
+        return xf_kong_drift_gate(gates, document->baseline_json, finalizes);
     }
     return gates != NULL ? strdup(gates) : NULL;
 }

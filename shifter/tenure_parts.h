@@ -248,6 +248,8 @@ void xf_tenure_gates_facts(const struct xf_tenure *tenure, struct xf_facts *ret)
 void xf_tenure_drift_tick(struct xf_tenure *tenure, bool wanted);
 void xf_tenure_drift_found(struct xf_tenure *tenure, const json_t *result);
 void xf_tenure_drift_facts(const struct xf_tenure *tenure, struct xf_facts *ret);
+/* Databases that the last look could not see, in words; NULL: none. */
+const char *xf_tenure_drift_unseen(const struct xf_tenure *tenure);
 void xf_tenure_drift_release(struct xf_tenure *tenure);
 
 /* tenure_asked.c.  True: `command` is `preflight` or `drift`; it was answered, or will be. */

@@ -207,6 +207,7 @@ static void fill_step(struct xf_tenure *tenure, struct view *view)
         int64_t left = xf_schedule_left_ms(document, &tenure->progress);
         view->status.step.eta_ms = left >= 0 ? view->status.wall_ms + left : XF_STATUS_UNKNOWN;
     }
+    view->status.drift_unseen = xf_tenure_drift_unseen(tenure);
     if (tenure->judging && document->step >= 0) {
         xf_judge_evidence(&tenure->judge, &view->evidence);
         view->status.evidence.known = true;

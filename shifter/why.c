@@ -119,6 +119,14 @@ static void say_progress(struct xf_text *text, const struct xf_status_view *view
     }
 }
 
+static void say_drift(struct xf_text *text, const struct xf_status_view *view)
+{
+    if (view->drift_unseen != NULL) {
+        xf_text_printf(text, "Whether Kong's configuration was changed since the start: %s.\n",
+                       view->drift_unseen);
+    }
+}
+
 static void say_proxies(struct xf_text *text, const struct xf_status_view *view)
 {
     for (size_t i = 0; i < view->proxies_count; i++) {
@@ -175,6 +183,7 @@ static char *say_all(const struct xf_status_view *view, json_t *verdict)
         say_blame(&text, view);
         say_progress(&text, view);
         say_no_route(&text, view);
+        say_drift(&text, view);
         say_proxies(&text, view);
         say_signal(&text, view);
     }

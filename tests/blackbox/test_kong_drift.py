@@ -79,14 +79,24 @@ def test_a_step_by_hand_is_held_by_drift_too(proxy, postgres):
     assert drift(proxy.wait_status(drift)) and proxy.status()["weight"]["desired"] == 10
 
 
-def test_databases_that_do_not_answer_hold_nothing_up(proxy, postgres):
-    proxy.cli("start", proxy.plan(plan()), check=0)
+def test_databases_that_do_not_answer_hold_no_step_up_but_finalize(proxy, postgres):
+    path = proxy.plan(plan())
+    proxy.cli("start", path, check=0)
     proxy.wait_status(lambda s: any(h["reason"] == "approval" for h in s["holds"]))
-    postgres.sql("postgres", "ALTER DATABASE k30 ALLOW_CONNECTIONS false")
-    postgres.sql("postgres", "ALTER DATABASE k31 ALLOW_CONNECTIONS false")
+    for name in ("k30", "k31"):
+        postgres.sql("postgres", f"ALTER DATABASE {name} ALLOW_CONNECTIONS false")
     proxy.cli("approve", check=0)
     proxy.cli("wait", "--for", "safe", "--timeout", "30s", check=0)
     assert "drift.unseen" in proxy.log
+    assert "step 2 of 2: 100%; drift not checked: database `old`" in proxy.cli("history", check=0).out
+    assert "was changed since the start: not checked: database `old`" in proxy.cli("why", check=0).out
+    assert "not looked at" in proxy.cli("kong", "drift", path, check=1).out
+    refused = proxy.cli("finalize", check=1)
+    assert "drift: the database that the new cluster lives on cannot be compared" in refused.err
+    assert proxy.status()["state"] == "safe"
+    postgres.sql("postgres", "ALTER DATABASE k31 ALLOW_CONNECTIONS true")
+    proxy.cli("finalize", check=0)  # the old one may be gone by now
+    proxy.wait_status(lambda s: s["state"] == "finalized")
 
 
 def test_preflight_asks_the_daemon_and_changes_nothing(proxy, postgres):
