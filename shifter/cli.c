@@ -23,8 +23,9 @@
 #define SYSTEM_SOCKET   "/run/crossfade/admin.sock"
 #define QUERY_MS        15000
 #define ATTEMPTS_MS     500 /* pause between attempts to reach the daemon */
+#define RATE_MAX        1e9
 
-enum option_kind { TEXT, FLAG, NUMBER, DURATION, OUTPUT };
+enum option_kind { TEXT, FLAG, NUMBER, DURATION, RATE, OUTPUT };
 
 struct option_entry {
     const char *name;
@@ -69,7 +70,8 @@ static const struct option_entry options[] = {
     {"since", XF_CLI_HISTORY, DURATION, AT(since_ms)},
     {"verify", XF_CLI_HISTORY, FLAG, AT(verify)},
     {"only", XF_CLI_GATES, TEXT, AT(only)},
-    {"config", XF_CLI_GATES, TEXT, AT(config)},
+    {"config", XF_CLI_GATES | XF_CLI_PLAN, TEXT, AT(config)},
+    {"rps", XF_CLI_PLAN, RATE, AT(rps)},
     {"every", XF_CLI_WATCH, DURATION, AT(every_ms)},
 };
 #undef AT
@@ -129,6 +131,13 @@ static int set_option(const struct option_entry *entry, char *value, struct xf_c
         if (!xf_parse_duration_ms(value, (int64_t *) place)) {
             xf_cli_note("crossfade: --%s %s: a duration is needed, such as 250ms, 10s or 1h30m",
                         entry->name, value);
+            return 2;
+        }
+        return 0;
+    case RATE:
+        if (!xf_parse_number(value, (double *) place) || *(double *) place <= 0 ||
+            *(double *) place > RATE_MAX) {
+            xf_cli_note("crossfade: --%s %s: a number above 0 is needed", entry->name, value);
             return 2;
         }
         return 0;
@@ -228,7 +237,7 @@ int xf_cli_parse(int argc, char **argv, unsigned groups, int positionals_min, in
         int result;
         if (option == 0) {
             result = set_option(entries[index], optarg, ret);
-        } else if (option == 'c' && (groups & XF_CLI_GATES) != 0) {
+        } else if (option == 'c' && (groups & (XF_CLI_GATES | XF_CLI_PLAN)) != 0) {
             ret->config = optarg;
             result = 0;
         } else if (option == 'o' && (groups & XF_CLI_REACH) != 0) {

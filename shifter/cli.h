@@ -33,6 +33,7 @@ enum {
     XF_CLI_WATCH = 1u << 12,   /* --every */
     XF_CLI_LOCAL = 1u << 13,   /* --local */
     XF_CLI_GATES = 1u << 14,   /* --only -c */
+    XF_CLI_PLAN = 1u << 15,    /* --rps -c */
 };
 
 struct xf_cli {
@@ -51,6 +52,7 @@ struct xf_cli {
     int64_t count;      /* -1: not given */
     int64_t since_ms;   /* how far back; -1: not given */
     int64_t every_ms;   /* -1: not given */
+    double rps;         /* 0: not given */
     char *positional[XF_CLI_POSITIONALS_MAX];
     int positionals;
     char actor_bytes[160], socket_bytes[4096], request_bytes[40], service_bytes[80];

@@ -13,100 +13,23 @@
 #include "config/base/clock.h"
 #include "config/base/text.h"
 
-#include <getopt.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-struct request {
-    const char *plan_path;
-    const char *config_path; /* NULL: the plan is not compared with a configuration */
-    struct xf_cli cli;       /* how to reach the daemon */
-    double rps;              /* negative: not given */
-    bool json;
-};
-
-static int usage(const char *why)
-{
-    xf_cli_note("crossfade plan: %s", why);
-    return xf_command_usage(xf_command_find("plan"));
-}
-
-static int take_option(struct request *request, int option)
-{
-    switch (option) {
-    case 'c':
-        request->config_path = optarg;
-        return 0;
-    case 'o':
-        request->json = strcmp(optarg, "json") == 0;
-        return request->json || strcmp(optarg, "text") == 0 ? 0 : usage("-o takes json or text");
-    case 'r':
-        return xf_parse_number(optarg, &request->rps) && request->rps > 0 && request->rps <= 1e9
-                   ? 0
-                   : usage("--rps takes a number above 0");
-    case 's':
-        request->cli.target.socket = optarg;
-        return 0;
-    case 'u':
-        request->cli.target.url = optarg;
-        return 0;
-    case 't':
-        request->cli.target.token_file = optarg;
-        return 0;
-    case 'a':
-        request->cli.target.ca = optarg;
-        return 0;
-    case 'e':
-        request->cli.target.certificate = optarg;
-        return 0;
-    case 'k':
-        request->cli.target.key = optarg;
-        return 0;
-    default:
-        return usage("unknown option, or a value is missing");
-    }
-}
-
-static int parse_arguments(int argc, char **argv, struct request *ret)
-{
-    static const struct option longs[] = {
-        {"config", required_argument, NULL, 'c'}, {"output", required_argument, NULL, 'o'},
-        {"rps", required_argument, NULL, 'r'},    {"socket", required_argument, NULL, 's'},
-        {"url", required_argument, NULL, 'u'},    {"token-file", required_argument, NULL, 't'},
-        {"ca", required_argument, NULL, 'a'},     {"certificate", required_argument, NULL, 'e'},
-        {"key", required_argument, NULL, 'k'},    {NULL, 0, NULL, 0}};
-    int option;
-    ret->plan_path = NULL;
-    ret->config_path = NULL;
-    ret->rps = -1;
-    ret->json = false;
-    int result = xf_cli_parse(1, argv, XF_CLI_REACH, 0, 0, &ret->cli); /* the defaults */
-    optind = 1;
-    opterr = 0;
-    while (result == 0 && (option = getopt_long(argc, argv, "c:o:", longs, NULL)) != -1) {
-        result = take_option(ret, option);
-    }
-    if (result == 0 && argc - optind != 1) {
-        result = usage("one plan is needed");
-    }
-    ret->plan_path = result == 0 ? argv[optind] : NULL;
-    return result;
-}
-
 /* Whether the plan fits the configuration; prints what does not. */
-static int check_config(const struct request *request, const struct xf_plan *plan)
+static int check_config(const struct xf_cli *cli, const struct xf_plan *plan)
 {
     struct xf_config *config = NULL;
     struct xf_problems problems = {0};
-    if (request->config_path == NULL) {
+    if (cli->config == NULL) {
         return 0;
     }
-    int result = xf_config_read(request->config_path, &config, &problems);
+    int result = xf_config_read(cli->config, &config, &problems);
     if (result == 0) {
         xf_problems_release(&problems);
-        problems = (struct xf_problems){.file = request->plan_path};
+        problems = (struct xf_problems){.file = cli->positional[0]};
         result = xf_plan_check(plan, config, &problems);
     }
     if (result != 0) {
@@ -117,31 +40,37 @@ static int check_config(const struct request *request, const struct xf_plan *pla
     return result == 0 ? 0 : 2;
 }
 
-static int read_plan(const struct request *request, struct xf_plan **ret)
+/* The plan, which fits the configuration and the service that are named. */
+static int read_plan(const struct xf_cli *cli, struct xf_plan **ret)
 {
     size_t length = 0;
     struct xf_problems problems = {0};
-    char *text = xf_cli_read_plan(request->plan_path, &length);
+    char *text = xf_cli_read_plan(cli->positional[0], &length);
     if (text == NULL) {
         return 2;
     }
-    int result = xf_plan_parse(request->plan_path, text, length, ret, &problems);
+    int result = xf_plan_parse(cli->positional[0], text, length, ret, &problems);
     if (result != 0) {
         xf_problems_print(&problems, stderr);
     }
     xf_problems_release(&problems);
     free(text);
-    return result == 0 ? check_config(request, *ret) : 2;
+    if (result == 0 && cli->service != NULL && strcmp(cli->service, (*ret)->service) != 0) {
+        xf_cli_note("crossfade plan: the plan is for service %s, --service says %s",
+                    (*ret)->service, cli->service);
+        result = -1;
+    }
+    return result == 0 ? check_config(cli, *ret) : 2;
 }
 
 /* Requests a second of the service, from the daemon; negative where none answers. */
-static double present_rate(struct request *request, const struct xf_plan *plan)
+static double present_rate(struct xf_cli *cli, const struct xf_plan *plan)
 {
     json_t *status = NULL;
     struct xf_error err;
     double rps = 0;
-    request->cli.service = plan->service;
-    if (xf_cli_try_get(&request->cli, "status", &status, &err) != 0) {
+    cli->service = plan->service;
+    if (xf_cli_try_get(cli, "status", &status, &err) != 0) {
         return -1;
     }
     const char *name;
@@ -303,15 +232,15 @@ static void print_text(const struct xf_plan *plan, const struct xf_timeline *tim
     print_end(plan, timeline);
 }
 
-static int show(struct request *request, const struct xf_plan *plan)
+static int show(struct xf_cli *cli, const struct xf_plan *plan)
 {
-    double rps = request->rps > 0 ? request->rps : present_rate(request, plan);
+    double rps = cli->rps > 0 ? cli->rps : present_rate(cli, plan);
     struct xf_timeline *timeline = xf_timeline_make(plan, xf_clock_wall_ms(xf_clock_system()), rps);
     if (timeline == NULL) {
         xf_cli_note("crossfade plan: the judge takes no such guard, or memory is short");
         return 1;
     }
-    if (request->json) {
+    if (cli->json) {
         print_json(plan, timeline);
     } else {
         print_text(plan, timeline);
@@ -322,19 +251,15 @@ static int show(struct request *request, const struct xf_plan *plan)
 
 int xf_cmd_plan(int argc, char **argv)
 {
-    struct request *request = calloc(1, sizeof(*request));
+    struct xf_cli cli;
     struct xf_plan *plan = NULL;
-    if (request == NULL) {
-        return 1;
-    }
-    int result = parse_arguments(argc, argv, request);
+    int result = xf_cli_parse(argc, argv, XF_CLI_REACH | XF_CLI_PLAN, 1, 1, &cli);
     if (result == 0) {
-        result = read_plan(request, &plan);
+        result = read_plan(&cli, &plan);
     }
     if (result == 0) {
-        result = show(request, plan);
+        result = show(&cli, plan);
     }
     xf_plan_destroy(plan);
-    free(request);
     return result;
 }
