@@ -11,19 +11,37 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* The members that an earlier leader knew: who is silent since then must still block. */
-void xf_tenure_members_recall(struct xf_tenure *tenure, const char *text)
+typedef void take_member(struct xf_tenure *tenure, const char *id, const char *name);
+
+/* `take` is called with each member of {"members": [[id, name] ...]} that makes sense. */
+static void read_members(struct xf_tenure *tenure, const json_t *root, take_member *take)
 {
-    json_t *root = json_loads(text, JSON_REJECT_DUPLICATES, NULL);
     const json_t *members = json_object_get(root, "members");
     for (size_t i = 0; i < json_array_size(members) && i < XF_PROXIES_MAX; i++) {
         const json_t *member = json_array_get(members, i);
         const char *id = json_string_value(json_array_get(member, 0));
         const char *name = json_string_value(json_array_get(member, 1));
         if (id != NULL && name != NULL && xf_uuid_valid(id) && strlen(name) < XF_NAME_BYTES) {
-            (void) xf_roster_recall(tenure->options.roster, id, name);
+            take(tenure, id, name);
         }
     }
+}
+
+static void recall(struct xf_tenure *tenure, const char *id, const char *name)
+{
+    (void) xf_roster_recall(tenure->options.roster, id, name);
+}
+
+static void joined(struct xf_tenure *tenure, const char *id, const char *name)
+{
+    (void) xf_roster_joined(tenure->options.roster, id, name, xf_tenure_now(tenure));
+}
+
+/* The members that an earlier leader knew: who is silent since then must still block. */
+void xf_tenure_members_recall(struct xf_tenure *tenure, const char *text)
+{
+    json_t *root = json_loads(text, JSON_REJECT_DUPLICATES, NULL);
+    read_members(tenure, root, recall);
     const json_t *forgotten = json_object_get(root, "forgotten");
     for (size_t i = 0; i < json_array_size(forgotten) && i < XF_FORGOTTEN_MAX; i++) {
         const char *id = json_string_value(json_array_get(forgotten, i));
@@ -68,15 +86,7 @@ static void take_roster(struct xf_tenure *tenure, const char *text)
 {
     json_t *root = json_loads(text, JSON_REJECT_DUPLICATES, NULL);
     const char *version = json_string_value(json_object_get(root, "version"));
-    const json_t *members = json_object_get(root, "members");
-    for (size_t i = 0; i < json_array_size(members) && i < XF_PROXIES_MAX; i++) {
-        const json_t *member = json_array_get(members, i);
-        const char *id = json_string_value(json_array_get(member, 0));
-        const char *name = json_string_value(json_array_get(member, 1));
-        if (id != NULL && name != NULL && xf_uuid_valid(id) && strlen(name) < XF_NAME_BYTES) {
-            (void) xf_roster_joined(tenure->options.roster, id, name, xf_tenure_now(tenure));
-        }
-    }
+    read_members(tenure, root, joined);
     (void) snprintf(tenure->members, sizeof(tenure->members), "%.40s",
                     version != NULL ? version : "?");
     json_decref(root);
