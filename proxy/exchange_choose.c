@@ -102,7 +102,7 @@ static void judge(struct xf_exchange *exchange, const struct route_view *view, u
 {
     struct xf_engine *engine = exchange->engine;
     const struct xf_choice *choice = &exchange->choice;
-    if ((view->record->flags & XF_RECORD_JUDGED) == 0 || (view->flags & XF_ROUTE_CUTOVER) == 0) {
+    if ((view->record->flags & XF_RECORD_JUDGED) == 0) {
         return;
     }
     struct xf_judged_terms terms = {

@@ -85,6 +85,7 @@ static bool fill_service(const struct xf_agent *agent, unsigned place,
     ret->weight = service->weight;
     memcpy(ret->digest, agent->config->digest, sizeof(ret->digest));
     ret->fenced = bounded(fenced_of(agent, place));
+    ret->learnt = xf_agent_samples_learnt(agent, service->name);
     fill_override(&service->override, ret);
     return fill_pairs(agent, place, ret);
 }

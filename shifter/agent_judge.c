@@ -45,6 +45,7 @@ static struct xf_lone_facts facts_of(const struct xf_agent *agent, unsigned plac
                                   .fleet = service->fleet,
                                   .sticky =
                                       agent->config->services[place].sticky.by != XF_STICKY_NONE,
+                                  .learnt = xf_agent_samples_learnt(agent, service->name),
                                   .alone = alone(agent, service),
                                   .store_ms = (boottime_us + agent->clock_offset_us) / 1000,
                                   .clock_offset_us = agent->clock_offset_us,

@@ -220,6 +220,9 @@ int xf_agent_route_make(const struct xf_config *config, unsigned service,
         fill_cutover(&config->services[service], deciding, &route);
     } else if (cutover) {
         fill_follower(deciding, &route);
+    } else if (source == service) {
+        route.record.flags |= XF_RECORD_JUDGED; /* as attempt 0: from it blue's ways are learnt */
+        route.record.tau_us = 0;
     }
     fill_fence(config, service, facts, &route.record);
     *ret = route;

@@ -51,6 +51,9 @@ struct outbox { /* of one service */
     bool urgent;
     uint64_t unanswered; /* requests to green since its last answer */
 
+    bool learning; /* no cutover runs */
+    struct xf_learner learner;
+
     /* Who carries the trouble of this attempt; sent whole. */
     unsigned verdict_attempt;
     struct xf_tally tally;
@@ -133,6 +136,7 @@ static struct outbox *find_outbox(struct xf_agent_samples *samples, const char *
     struct outbox *box = calloc(1, sizeof(*box));
     if (box != NULL) {
         memcpy(box->service, service, strnlen(service, XF_NAME_BYTES - 1));
+        xf_learner_init(&box->learner);
         box->next = samples->outboxes;
         samples->outboxes = box;
     }
@@ -381,6 +385,56 @@ static bool is_judged(const struct xf_agent_service *service)
            service->document->state <= XF_CUTOVER_FINALIZING;
 }
 
+/* What the workers of every live edition counted since the last look, into `fresh`. */
+static void take_fresh(struct xf_agent *agent, const struct xf_agent_service *service,
+                       struct outbox *box, uint64_t open)
+{
+    agent->samples->fresh.count = 0;
+    for (unsigned i = 0; i < agent->editions_count; i++) {
+        const struct xf_agent_edition *edition = agent->editions[i];
+        int place = xf_config_find_service(edition->config, service->name);
+        for (unsigned w = 0; place >= 0 && !edition->refused && w < edition->board->workers; w++) {
+            take_ring(agent->samples, box, edition, w, (unsigned) place, open);
+        }
+    }
+}
+
+/* While no cutover runs, one cluster has all traffic: what is normal for it is learnt. */
+static void learn_service(struct xf_agent *agent, const struct xf_agent_service *service,
+                          uint64_t open)
+{
+    struct outbox *box = find_outbox(agent->samples, service->name);
+    if (box == NULL) {
+        return;
+    }
+    if (!box->learning) {
+        box->learning = true;
+        box->attempt = 0; /* the workers' cells are of no attempt */
+        box->batch.count = 0;
+        xf_learner_init(&box->learner);
+    }
+    take_fresh(agent, service, box, open);
+    box->urgent = false;
+    box->blaming = false;
+    for (size_t i = 0; i < agent->samples->fresh.count; i++) {
+        const struct xf_message_cell *cell = &agent->samples->fresh.cells[i];
+        uint64_t done = 0;
+        uint64_t bad = 0;
+        for (unsigned j = 0; j < cell->entries_count; j++) {
+            done += cell->entries[j].counts.done[XF_BLUE];
+            bad += cell->entries[j].counts.bad[XF_BLUE];
+        }
+        xf_learner_cell(&box->learner, (int64_t) cell->number * XF_CELL_MS, done, bad);
+    }
+    xf_learner_seen(&box->learner, (int64_t) open * XF_CELL_MS);
+}
+
+struct xf_learnt xf_agent_samples_learnt(const struct xf_agent *agent, const char *service)
+{
+    struct outbox *box = find_outbox(agent->samples, service);
+    return box != NULL ? xf_learner_learnt(&box->learner) : (struct xf_learnt){.done = 0};
+}
+
 static void tick_service(struct xf_agent *agent, struct xf_agent_service *service, uint64_t open,
                          bool all)
 {
@@ -388,6 +442,7 @@ static void tick_service(struct xf_agent *agent, struct xf_agent_service *servic
     if (box == NULL) {
         return;
     }
+    box->learning = false;
     if (box->attempt != service->document->attempts) {
         box->attempt = service->document->attempts;
         box->batch.count = 0;
@@ -401,14 +456,7 @@ static void tick_service(struct xf_agent *agent, struct xf_agent_service *servic
         box->faded_ms = xf_agent_now_ms(agent);
         box->faded_done = 0;
     }
-    agent->samples->fresh.count = 0;
-    for (unsigned i = 0; i < agent->editions_count; i++) {
-        const struct xf_agent_edition *edition = agent->editions[i];
-        int place = xf_config_find_service(edition->config, service->name);
-        for (unsigned w = 0; place >= 0 && !edition->refused && w < edition->board->workers; w++) {
-            take_ring(agent->samples, box, edition, w, (unsigned) place, open);
-        }
-    }
+    take_fresh(agent, service, box, open);
     keep_fresh(agent, (unsigned) (service - agent->services), box);
     if (box->batch.count > 0 &&
         (all || box->urgent || box->batch.count > XF_SAMPLE_CELLS_MAX / 2)) {
@@ -434,6 +482,8 @@ void xf_agent_samples_tick(struct xf_agent *agent, bool all)
     for (unsigned i = 0; i < agent->services_count; i++) {
         if (is_judged(&agent->services[i])) {
             tick_service(agent, &agent->services[i], open, all);
+        } else if (agent->services[i].document != NULL) {
+            learn_service(agent, &agent->services[i], open);
         }
     }
 }

@@ -220,6 +220,8 @@ struct xf_agent_samples *xf_agent_samples_create(void);
 void xf_agent_samples_destroy(struct xf_agent_samples *samples);
 /* Reads the cells that closed; sends those with a bad or slow answer at once, all if `all`. */
 void xf_agent_samples_tick(struct xf_agent *agent, bool all);
+/* What this proxy learnt of the service's live cluster before its cutover, or learns now. */
+struct xf_learnt xf_agent_samples_learnt(const struct xf_agent *agent, const char *service);
 /* An edition has ended: what was remembered of its cells is let go. */
 void xf_agent_samples_forget(struct xf_agent *agent, uint64_t edition);
 

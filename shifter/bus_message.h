@@ -14,6 +14,7 @@
 #include "config/base/limits.h"
 #include "config/base/text.h"
 #include "config/base/version.h"
+#include "shifter/judge_learnt.h"
 
 #include <jansson.h>
 #include <netinet/in.h>
@@ -71,6 +72,7 @@ struct xf_message_service {
         char reason[XF_REASON_BYTES];
         struct xf_version base;
     } override;
+    struct xf_learnt learnt;       /* of the live cluster while no cutover ran */
     struct xf_message_pair *pairs; /* owned */
     size_t pairs_count;
 };

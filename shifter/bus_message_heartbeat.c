@@ -8,6 +8,8 @@
 
 #include <stdlib.h>
 
+#define LEARNT_MAX ((uint64_t) 1 << 50) /* a sum over the fleet does not overflow */
+
 /* [[bucket, count], …] of the buckets that are not 0. */
 static json_t *latency_make(const uint64_t *latency)
 {
@@ -92,6 +94,13 @@ static json_t *service_make(const struct xf_message_service *service)
                               xf_json_version_make(&service->override.base)),
                     &ok);
     }
+    if (service->learnt.done > 0) {
+        xf_json_put(object, "learnt",
+                    json_pack("{s:I, s:I, s:i}", "done", (json_int_t) service->learnt.done, "bad",
+                              (json_int_t) service->learnt.bad, "blip_ms",
+                              (int) service->learnt.blip_ms),
+                    &ok);
+    }
     json_t *pairs = json_array();
     for (size_t i = 0; i < service->pairs_count; i++) {
         ok = json_array_append_new(pairs, pair_make(&service->pairs[i])) == 0 && ok;
@@ -119,6 +128,16 @@ static void override_read(struct xf_json *reader, const json_t *object,
     xf_json_version(reader, override, "base", XF_JSON_NEEDED, &ret->override.base);
 }
 
+static void learnt_read(struct xf_json *reader, const json_t *object, struct xf_learnt *ret)
+{
+    const json_t *learnt = xf_json_object(reader, object, "learnt", XF_JSON_OPTIONAL);
+    if (learnt != NULL) {
+        xf_json_uint(reader, learnt, "done", XF_JSON_NEEDED, LEARNT_MAX, &ret->done);
+        xf_json_uint(reader, learnt, "bad", XF_JSON_NEEDED, ret->done, &ret->bad);
+        xf_json_unsigned(reader, learnt, "blip_ms", XF_JSON_NEEDED, XF_BLIP_MS_MAX, &ret->blip_ms);
+    }
+}
+
 static void service_read(struct xf_json *reader, const json_t *object,
                          struct xf_message_service *ret)
 {
@@ -131,6 +150,7 @@ static void service_read(struct xf_json *reader, const json_t *object,
     xf_json_string(reader, object, "digest", XF_JSON_OPTIONAL, ret->digest, sizeof(ret->digest));
     xf_json_uint(reader, object, "fenced", XF_JSON_OPTIONAL, INT64_MAX, &ret->fenced);
     override_read(reader, object, ret);
+    learnt_read(reader, object, &ret->learnt);
     const json_t *pairs =
         xf_json_array(reader, object, "pairs", XF_JSON_OPTIONAL, XF_SERVICE_CLUSTERS_MAX);
     size_t count = pairs != NULL ? json_array_size(pairs) : 0;

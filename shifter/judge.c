@@ -130,13 +130,24 @@ void xf_judge_learn(struct xf_judge *judge, const struct xf_judge_cell *cell)
     xf_blip_seen(&judge->blip, cell->t_ms + (int64_t) cell->length_ms);
 }
 
+static void take_blip(struct xf_judge *judge, unsigned blip_ms)
+{
+    if (judge->options.blip_ms == 0 && blip_ms > judge->blip_ms) {
+        judge->blip_ms = blip_ms;
+    }
+}
+
+void xf_judge_learnt(struct xf_judge *judge, const struct xf_learnt *learnt)
+{
+    judge->blue_done += learnt->done;
+    judge->blue_bad += learnt->bad;
+    take_blip(judge, learnt->blip_ms);
+}
+
 /* What was learnt from blue is frozen when the first step begins. */
 static void apply_learnt(struct xf_judge *judge)
 {
-    unsigned blip_ms = xf_blip_ms(&judge->blip);
-    if (judge->options.blip_ms == 0 && blip_ms != 0) {
-        judge->blip_ms = blip_ms;
-    }
+    take_blip(judge, xf_blip_ms(&judge->blip));
     if (judge->blue_done < BLUE_LEARNT_MIN) {
         return;
     }
@@ -418,6 +429,7 @@ void xf_judge_count(struct xf_judge *judge, int64_t t_us, double rho,
         close_budget(judge, t_us);
     }
     xf_promote_green(&judge->promote, t_us, green->done, green->bad);
+    xf_promote_blue(&judge->promote, blue->done);
     if (rho == judge->router.now.rho) {
         xf_router_sent(&judge->router, blue->sent, green->sent);
     }

@@ -8,6 +8,7 @@ target_sources(xf_shifter PRIVATE
     judge_checkpoint.c
     judge_detector.c
     judge_explain.c
+    judge_learnt.c
     judge_options.c
     judge_promote.c
     judge_router.c

@@ -26,6 +26,7 @@
 #include "shifter/judge_budget.h"
 #include "shifter/judge_cell.h"
 #include "shifter/judge_detector.h"
+#include "shifter/judge_learnt.h"
 #include "shifter/judge_promote.h"
 #include "shifter/judge_router.h"
 #include "shifter/judge_silence.h"
@@ -34,8 +35,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define XF_JUDGE_BLIP_MS       100  /* length of a burst unless the plan or blue says otherwise */
-#define XF_JUDGE_BLIP_MS_MAX   6400 /* longer bursts than this are not one incident */
+#define XF_JUDGE_BLIP_MS       100 /* length of a burst unless the plan or blue says otherwise */
+#define XF_JUDGE_BLIP_MS_MAX   XF_BLIP_MS_MAX /* longer bursts than this are not one incident */
 #define XF_JUDGE_SOFT_HOLD     10.0 /* evidence against green from which no step is advanced */
 #define XF_JUDGE_BOTH_QUIET_MS 5000 /* `both` ends this long after it was last seen */
 
@@ -175,6 +176,8 @@ void xf_judge_init(struct xf_judge *judge, const struct xf_judge_options *option
 /* Before the first step: blue's cells, from which `blip: auto` and the budget learn.  Clean ones
  * may be joined to longer ones. */
 void xf_judge_learn(struct xf_judge *judge, const struct xf_judge_cell *cell);
+/* Before the first step, once: what the fleet learnt of blue before the cutover began. */
+void xf_judge_learnt(struct xf_judge *judge, const struct xf_learnt *learnt);
 
 /* A step of the plan begins with weight `weight`.  Evidence is kept, but no more than just enough:
  * a failure in the new step must first be outweighed (judge_promote.h). */

@@ -6,8 +6,6 @@
  */
 #include "shifter/judge_blip.h"
 
-#include "config/base/limits.h"
-
 #define WINDOWS_MIN 20  /* closed windows that a scale needs */
 #define GROWTH      1.3 /* less than this from one window to twice it is no growth */
 #define SHORTEST    1   /* the scale of 100 ms: the default is not undercut */

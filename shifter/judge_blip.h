@@ -8,9 +8,12 @@
 #ifndef XF_SHIFTER_JUDGE_BLIP_H
 #define XF_SHIFTER_JUDGE_BLIP_H
 
+#include "config/base/limits.h"
+
 #include <stdint.h>
 
-#define XF_BLIP_SCALES     8u  /* 50 ms … 6.4 s */
+#define XF_BLIP_SCALES     8u /* 50 ms … 6.4 s */
+#define XF_BLIP_MS_MAX     ((unsigned) XF_CELL_MS << (XF_BLIP_SCALES - 1))
 #define XF_BLIP_ERRORS_MIN 50u /* fewer teach nothing */
 
 struct xf_blip_scale {

@@ -239,6 +239,7 @@ static void walk_promote(struct walk *walk, struct xf_promote *promote)
     walk_count(walk, &promote->green);
     walk_count(walk, &promote->green_bad);
     walk->failed |= promote->green_bad > promote->green;
+    walk_count(walk, &promote->blue);
 }
 
 static void walk_segment(struct walk *walk, struct xf_router_segment *segment)

@@ -88,6 +88,11 @@ void xf_promote_green(struct xf_promote *promote, int64_t t_us, uint64_t done, u
     promote->green_bad += bad;
 }
 
+void xf_promote_blue(struct xf_promote *promote, uint64_t done)
+{
+    promote->blue += done;
+}
+
 static double ratio_mean(const struct xf_promote *promote)
 {
     double sum = 0;
@@ -122,6 +127,7 @@ void xf_promote_renew(struct xf_promote *promote, int64_t begun_us, bool compare
     promote->blocks = 0;
     promote->green = 0;
     promote->green_bad = 0;
+    promote->blue = 0;
 }
 
 double xf_promote_value(const struct xf_promote *promote)

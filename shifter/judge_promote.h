@@ -32,6 +32,7 @@ struct xf_promote {
     uint64_t blocks; /* of E2, closed */
     uint64_t green;  /* responses since begun_us */
     uint64_t green_bad;
+    uint64_t blue; /* likewise */
 };
 
 void xf_promote_init(struct xf_promote *promote, const struct xf_promote_options *options,
@@ -43,6 +44,8 @@ void xf_promote_init(struct xf_promote *promote, const struct xf_promote_options
 void xf_promote_renew(struct xf_promote *promote, int64_t begun_us, bool compared);
 void xf_promote_block(struct xf_promote *promote, const struct xf_block *block);
 void xf_promote_green(struct xf_promote *promote, int64_t t_us, uint64_t done, uint64_t bad);
+void xf_promote_blue(struct xf_promote *promote,
+                     uint64_t done); /* they tell how much traffic comes */
 /* Closes a block of E2 whose time is over. */
 void xf_promote_advance(struct xf_promote *promote, int64_t t_us);
 double xf_promote_value(const struct xf_promote *promote); /* (mean E1 + mean E2) / 2 */

@@ -251,7 +251,7 @@ void xf_judge_sentence_finding(const struct xf_judge_options *options, unsigned 
 static void write_wait(char out[WAIT_TEXT_BYTES], int64_t ms)
 {
     if (ms < 0) {
-        snprintf(out, WAIT_TEXT_BYTES, "no green traffic to tell how long");
+        snprintf(out, WAIT_TEXT_BYTES, "no traffic to tell how long");
     } else if (ms < 90 * 1000) {
         snprintf(out, WAIT_TEXT_BYTES, "about %" PRId64 " s at this rate", (ms + 999) / 1000);
     } else if (ms < 90 * 60 * 1000) {
@@ -262,11 +262,15 @@ static void write_wait(char out[WAIT_TEXT_BYTES], int64_t ms)
     }
 }
 
-/* Time for `missing` more blocks at the rate of the past; -1: no rate yet. */
+/* Time for `missing` more blocks at the rate of the past; -1: no rate yet.  Until green has
+ * answered its part of blue's traffic is what it will get. */
 static int64_t missing_ms(const struct xf_judge_evidence_basis *basis, uint64_t missing)
 {
     double blocks = (double) basis->promote.blocks;
-    if (blocks < 1 || basis->elapsed_us <= 0) {
+    if (blocks < 1) {
+        blocks = (double) (basis->promote.blue + basis->promote.green) * basis->rho;
+    }
+    if (blocks <= 0 || basis->elapsed_us <= 0) {
         return -1;
     }
     double ms = (double) missing * (double) basis->elapsed_us / 1000 / blocks;

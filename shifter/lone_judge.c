@@ -99,6 +99,9 @@ static void follow(struct xf_lone_judge *lone, const struct xf_lone_facts *facts
         begin_anew(lone, facts->store_ms);
     }
     if (lone->step_entry != document->step_entry && document->step >= 0) {
+        if (lone->step_entry == UINT64_MAX) {
+            xf_judge_learnt(&lone->judge, &facts->learnt);
+        }
         xf_judge_step_started(&lone->judge, facts->store_ms, facts->weight);
         lone->step_entry = document->step_entry;
     }

@@ -23,6 +23,7 @@ struct xf_lone_facts {
     unsigned weight;                    /* served by this proxy */
     unsigned fleet;                     /* proxies that judge apart; 0: not known */
     bool sticky;
+    struct xf_learnt learnt; /* by this proxy before the cutover */
     bool alone;              /* nobody who judges the whole fleet is there */
     int64_t store_ms;        /* the clock that labels cells */
     int64_t clock_offset_us; /* of that clock; a large change begins everything anew */

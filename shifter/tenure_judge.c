@@ -4,9 +4,11 @@
  */
 #include "shifter/judge_checkpoint.h"
 #include "shifter/judge_explain.h"
+#include "shifter/judge_sentence.h"
 #include "shifter/plan_judge.h"
 #include "shifter/tenure_parts.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -82,6 +84,34 @@ static void make_judge(struct xf_tenure *tenure)
     xf_tenure_blame_drop(tenure);
 }
 
+/* What the proxies learnt of blue before the cutover began; taken once, before the first step. */
+static void take_learnt(struct xf_tenure *tenure)
+{
+    struct xf_judge *judge = &tenure->judge;
+    const struct xf_roster *roster = tenure->options.roster;
+    struct xf_learnt learnt = {.done = 0};
+    for (unsigned i = 0; i < xf_roster_count(roster); i++) {
+        const struct xf_message_service *service =
+            xf_member_service(xf_roster_member(roster, i), tenure->service->name);
+        if (service != NULL) {
+            xf_learnt_add(&learnt, &service->learnt);
+        }
+    }
+    xf_judge_learnt(judge, &learnt);
+}
+
+/* Says by what the cutover is judged, once what was learnt is in force. */
+static void tell_learnt(struct xf_tenure *tenure)
+{
+    const struct xf_judge *judge = &tenure->judge;
+    char text[XF_SENTENCE_BYTES], limit[XF_SHARE_TEXT_BYTES], done[XF_COUNT_TEXT_BYTES],
+        bad[XF_COUNT_TEXT_BYTES];
+    snprintf(text, sizeof(text), "blip %u ms, budget %s, from %s responses of blue, %s failed",
+             judge->blip_ms, xf_format_share(judge->limit, limit),
+             xf_format_count(judge->blue_done, done), xf_format_count(judge->blue_bad, bad));
+    xf_tenure_note(tenure, "judge.learnt", text);
+}
+
 void xf_tenure_judge_follow(struct xf_tenure *tenure)
 {
     const struct xf_document *document = tenure->document;
@@ -103,8 +133,15 @@ void xf_tenure_judge_follow(struct xf_tenure *tenure)
         tenure->judge_verdict_attempt = document->verdict_attempt;
     }
     if (tenure->judge_step_entry != document->step_entry && document->step >= 0) {
+        bool first = !tenure->judge.stepped && tenure->judge.attempt == 1;
+        if (first) {
+            take_learnt(tenure);
+        }
         xf_judge_step_started(&tenure->judge, now, document->weight);
         tenure->judge_step_entry = document->step_entry;
+        if (first) {
+            tell_learnt(tenure);
+        }
     }
     xf_judge_set_weight(&tenure->judge, document->weight);
     tenure->judge_weight = document->weight;

@@ -54,7 +54,8 @@ static void outside_a_cutover_both_roles_are_the_live_cluster(void **state)
         assert_int_equal(route.record.cluster[XF_BLUE], NEW);
         assert_int_equal(route.record.cluster[XF_GREEN], NEW);
         assert_int_equal(route.record.attempt, 0);
-        assert_int_equal(route.record.flags, 0);
+        assert_int_equal(route.record.flags, XF_RECORD_JUDGED); /* its ways are learnt */
+        assert_int_equal(route.record.tau_us, 0);
     }
 }
 

@@ -513,6 +513,33 @@ static void evidence_tells_what_is_missing(void **state)
     verify(&judge, XF_JUDGE_EVIDENCE);
 }
 
+static void before_green_has_answered_blues_traffic_tells_how_long(void **state)
+{
+    (void) state;
+    struct xf_judge judge;
+    struct xf_judge_evidence evidence;
+    begin(&judge, 1000);
+    xf_judge_advance(&judge, START_MS + 1000);
+    xf_judge_evidence(&judge, &evidence);
+    assert_int_equal(evidence.missing_ms, -1);
+    assert_non_null(strstr(evidence.sentence, "437 needed to rule out 1 % (no traffic to tell"));
+    for (int i = 0; i < 4; i++) { /* 2 a minute: 437 of green take 437 / 0.2 min at 10 % */
+        struct xf_judge_cell cell;
+        struct xf_judge_counts counts = {.sent = 1, .done = 1};
+        xf_judge_cell_init(&cell, START_MS + i * 30000, XF_CELL_MS);
+        xf_judge_cell_add(&cell, 1000, XF_JUDGE_BLUE, &counts);
+        xf_judge_feed(&judge, &cell);
+    }
+    xf_judge_advance(&judge, START_MS + 120000);
+    xf_judge_evidence(&judge, &evidence);
+    assert_int_equal(evidence.green, 0);
+    assert_int_equal(evidence.missing_ms, 437LL * 5 * 60 * 1000);
+    assert_string_equal(evidence.sentence,
+                        "not advancing: 0 green responses, no errors, rule out nothing; 437 needed "
+                        "to rule out 1 % (about 36 h at this rate)");
+    verify(&judge, XF_JUDGE_EVIDENCE);
+}
+
 static void a_healthy_green_is_proved_after_437_clean_responses(void **state)
 {
     (void) state;
@@ -847,6 +874,7 @@ int main(void)
         cmocka_unit_test(a_burst_is_one_piece_of_evidence),
         cmocka_unit_test(errors_are_judged_by_the_split_at_dispatch),
         cmocka_unit_test(evidence_tells_what_is_missing),
+        cmocka_unit_test(before_green_has_answered_blues_traffic_tells_how_long),
         cmocka_unit_test(a_healthy_green_is_proved_after_437_clean_responses),
         cmocka_unit_test(evidence_against_green_holds_the_step_softly),
         cmocka_unit_test(spent_evidence_begins_anew_and_other_is_kept),
