@@ -36,6 +36,20 @@ def test_a_unit_is_exposed_at_most_2_0(tmp_path, name):
     assert done.returncode == 0 and "Overall exposure level" in done.stdout, done
 
 
+@pytest.mark.parametrize("name", UNITS)
+def test_a_unit_says_nothing_that_systemd_does_not_know(tmp_path, name):
+    path = tmp_path / f"{name.replace('@', '@some')}.service"
+    text = unit_text(name).replace("/usr/bin/crossfade", "/bin/true").replace("/etc/crossfade/hooks/%i", "/bin/true")
+    path.write_text(text)
+    done = subprocess.run(["systemd-analyze", "verify", "--man=no", "--recursive-errors=no", path],
+                          capture_output=True, text=True, check=False, timeout=60)
+    assert done.returncode == 0 and done.stdout + done.stderr == "", done
+    path.write_text(text.replace("[Service]", "[Service]\nNoSuchKey=1"))
+    done = subprocess.run(["systemd-analyze", "verify", "--man=no", "--recursive-errors=no", path],
+                          capture_output=True, text=True, check=False, timeout=60)
+    assert "NoSuchKey" in done.stderr
+
+
 @pytest.mark.parametrize("name", [name for name in UNITS if "@" not in name])
 def test_a_unit_waits_for_readiness_and_is_watched(name):
     lines = unit_text(name).splitlines()
