@@ -56,6 +56,18 @@ def reasons(status):
     return {hold["reason"] for hold in status["holds"]}
 
 
+def test_a_weight_by_hand_before_any_step_is_judged_too(world):
+    """`start --to` enters no step; the guard must not wait for one."""
+    made = world()
+    made.green[0].break_path()
+    made.cli("start", "--to", "v2", check=0)
+    with Load(made.port, rate=300, connections=8) as load:
+        made.cli("weight", "10%", check=0)
+        until(made, lambda s: s["weight"]["actual"] == 0, 5, "weight 0")
+    assert load.failed() == []
+    assert made.cli("history", "--verify", "-o", "json", check=0).json["verified"] is True
+
+
 def test_a_green_that_turns_to_500s_is_at_weight_0_within_a_second(world):
     made = world()
     begin(made)
