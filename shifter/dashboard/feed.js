@@ -124,7 +124,7 @@ export class Feed {
         if (this.names.length === 0 || slow) {
             this.names = list((await get("/v1/services")).services);
             if (!this.names.includes(this.selected)) {
-                this.selected = this.names[0] ?? null;
+                this.selected = await this.choose();
                 this.seen = "";
             }
             this.shown.services(this.names, this.selected);
@@ -148,6 +148,17 @@ export class Feed {
             this.slowAt = performance.now();
         }
         await this.askOthers();
+    }
+
+    // Where nobody said which: the first that something is going on with.
+    async choose() {
+        for (const name of this.names.length > 1 ? this.names : []) {
+            const status = await get(pathOf(name, "status"));
+            if (typeof status.to === "string" || list(status.holds).length > 0) {
+                return name;
+            }
+        }
+        return this.names[0] ?? null;
     }
 
     // Each of them may be missing without a leader; the rest is shown.

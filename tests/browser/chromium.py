@@ -19,9 +19,9 @@ OPTIONS = ["--headless=new", "--remote-debugging-pipe", "--no-first-run", "--dis
            "--disable-component-update", "--disable-background-networking", "--disable-sync",
            "--no-default-browser-check", "--password-store=basic", "--mute-audio",
            "--disable-dev-shm-usage", "--hide-scrollbars",
+           "--disable-features=SpareRendererForSitePerProcess",
            "--no-sandbox"]  # it cannot have one as root, and opens our page only
-ANSWER_SECONDS = 20
-FIRST_SECONDS = 60  # with everything else that runs on this machine
+ANSWER_SECONDS = 60  # with everything else that runs on this machine
 SEEN = """((node) => node?.checkVisibility() ? node.innerText : "")(document.querySelector({selector}))"""
 KEYS = {"Enter": ("\r", 13), "Escape": (None, 27), "Tab": (None, 9)}
 
@@ -53,7 +53,7 @@ class Chromium:
                  "XDG_CACHE_HOME": str(home)})
         os.close(theirs_in)
         os.close(theirs_out)
-        self.call("Browser.getVersion", seconds=FIRST_SECONDS)
+        self.call("Browser.getVersion")
 
     @property
     def log(self):
@@ -96,35 +96,36 @@ class Chromium:
             if "method" in answer:
                 self.events.append((answer.get("sessionId"), answer["method"], answer["params"]))
 
-    def page(self, url, **options):
-        return Page(self, url, **options)
 
 
 class Page:
-    """One tab in a session of its own: another page's storage is not here."""
+    """The one tab.  A tab for each test would be a process for each, a second of work every time."""
 
-    def __init__(self, browser, url, width=1280, height=900, dark=False, before=None):
+    def __init__(self, browser):
         self.browser = browser
-        self.context = browser.call("Target.createBrowserContext")["browserContextId"]
-        target = browser.call("Target.createTarget", url="about:blank",
-                              browserContextId=self.context)
+        target = browser.call("Target.createTarget", url="about:blank")
         self.session = browser.call("Target.attachToTarget", targetId=target["targetId"],
                                     flatten=True)["sessionId"]
-        for domain in ("Page", "Runtime", "Log", "Network"):
+        self.script = None
+        for domain in ("Page", "Runtime", "Log"):
             self.call(f"{domain}.enable")
-        self.look(width, height, dark)
-        if before is not None:  # runs in the page before its own script
-            self.call("Page.addScriptToEvaluateOnNewDocument", source=before)
-        self.open(url)
 
     def call(self, method, **parameters):
         return self.browser.call(method, session=self.session, **parameters)
 
-    def close(self):
-        self.browser.call("Target.disposeBrowserContext", browserContextId=self.context)
-
-    def open(self, url):
+    def open(self, url, before="", width=1280, dark=False):
+        """Opens the page as if never seen, but for the browser's cache; `before` runs in it before
+        its own scripts."""
+        if self.evaluate("location.protocol") == "http:":
+            self.evaluate("sessionStorage.clear(), localStorage.clear()")
+        self.call("Page.navigate", url="about:blank")
+        if self.script is not None:
+            self.call("Page.removeScriptToEvaluateOnNewDocument", identifier=self.script)
+        self.script = self.call("Page.addScriptToEvaluateOnNewDocument",
+                                source=before)["identifier"]
+        self.look(width, dark=dark)
         assert "errorText" not in self.call("Page.navigate", url=url)
+        return self
 
     def look(self, width, height=900, dark=False):
         self.call("Emulation.setDeviceMetricsOverride", width=width, height=height,
@@ -160,7 +161,8 @@ class Page:
                              "?.checkVisibility() ?? false")
 
     def click(self, selector):
-        """With the mouse, in its middle: what covers it is hit in its place."""
+        """With the mouse, once it is there, in its middle: what covers it is hit in its place."""
+        self.wait(f"document.querySelector({json.dumps(selector)})?.checkVisibility()")
         box = self.evaluate(f"""(() => {{
             const node = document.querySelector({json.dumps(selector)});
             node.scrollIntoView({{ block: "center" }});

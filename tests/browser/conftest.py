@@ -13,7 +13,7 @@ import pytest
 BLACKBOX = Path(__file__).resolve().parents[1] / "blackbox"
 sys.path[:0] = [str(Path(__file__).parent), str(BLACKBOX)]
 
-from chromium import Chromium  # noqa: E402
+from chromium import Chromium, Page  # noqa: E402
 from harness import net  # noqa: E402
 from harness.crossfade import Crossfade  # noqa: E402
 from harness.upstream import Nginx  # noqa: E402
@@ -94,32 +94,26 @@ def world(things):
 
 
 @pytest.fixture(scope="module")
-def chromium(things):
+def tab(things):
     folder, started = things
     browser = Chromium(folder / "chromium")
     started.append(browser)
-    return browser
+    return Page(browser)
 
 
 @pytest.fixture
-def page(world, chromium):
-    """page("operator") is the dashboard in a fresh session, signed in as that role.
+def page(world, tab):
+    """page("operator") is the dashboard, fresh and signed in as that role.
 
     What the browser complained about (an exception, a breach of the page's policy) fails the test.
     """
-    opened = []
-
-    def make(role=None, path="", **options):
-        made = chromium.page(world.url + path, **options)
-        opened.append(made)
+    def make(role=None, name="gateway", **options):
+        tab.open(world.url, **options)
         if role is not None:
-            made.wait("document.querySelector('#sign-in')?.checkVisibility()")
-            made.type("#token", world.tokens[role])
-            made.press("Enter")
-            made.wait_text("#service-name", "gateway")
-        return made
+            tab.wait("document.querySelector('#sign-in')?.checkVisibility()")
+            tab.type("#token", world.tokens[role])
+            tab.press("Enter")
+            tab.wait_text("#service-name", name)
+        return tab
     yield make
-    complaints = [complaint for each in opened for complaint in each.complaints()]
-    for each in opened:
-        each.close()
-    assert complaints == []
+    assert tab.complaints() == []
