@@ -2,32 +2,39 @@
  * hook.c -- see hook.h.
  *
  * posix_spawn rather than fork: the child never runs our code.  A pidfd tells its end, so nobody
- * has to own SIGCHLD.
+ * has to own SIGCHLD.  The guard is a fork that keeps that pidfd alone; while we live it is never
+ * the first to act.
  */
 #include "shifter/hook.h"
 
 #include <errno.h>
 #include <event2/event.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <paths.h>
+#include <poll.h>
 #include <signal.h>
 #include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #define HOOK_MAGIC      0x686f6f6bu
 #define ENVIRONMENT_MAX 32u
-#define READS_A_TURN    16 /* a command that writes without end must not hold the loop */
+#define READS_A_TURN    16   /* a command that writes without end must not hold the loop */
+#define GUARD_MS        3000 /* beyond the time limit: when SIGKILL was sent, were we alive */
+#define KILL_MS         2000 /* after SIGTERM */
 
-static const struct timeval kill_after = {2, 0}; /* after SIGTERM */
+static const struct timeval kill_after = {KILL_MS / 1000, 0};
 
 struct xf_hook {
     unsigned magic;
-    pid_t pid; /* 0: reaped */
+    pid_t pid;   /* 0: reaped */
+    pid_t guard; /* 0: none, or reaped */
     int pidfd;
     int pipe;
     struct event *ended;
@@ -78,6 +85,50 @@ static void on_readable(evutil_socket_t fd, short what, void *arg)
     }
 }
 
+/* ---- the guard ---- */
+
+/* False: the command runs still.  While it does its number belongs to nobody else. */
+static bool has_ended(int pidfd, int64_t ms)
+{
+    struct pollfd wait = {.fd = pidfd, .events = POLLIN};
+    while (ms > INT_MAX) {
+        if (poll(&wait, 1, INT_MAX) > 0) {
+            return true;
+        }
+        ms -= INT_MAX;
+    }
+    return poll(&wait, 1, (int) ms) > 0;
+}
+
+/* In the guard: nothing of the shifter stays open, or a lock would outlive it. */
+XF_NORETURN static void run_guard(pid_t command, int pidfd, int64_t timeout_ms)
+{
+    sigset_t all;
+    if (pidfd > 0) {
+        close_range(0, (unsigned) pidfd - 1, 0);
+    }
+    close_range((unsigned) pidfd + 1, ~0u, 0);
+    prctl(PR_SET_NAME, "cf-hook-guard");
+    sigfillset(&all);
+    sigprocmask(SIG_BLOCK, &all, NULL); /* what ends the shifter's group must not end this */
+    if (!has_ended(pidfd, timeout_ms + GUARD_MS)) {
+        kill(-command, SIGTERM);
+        if (!has_ended(pidfd, KILL_MS)) {
+            kill(-command, SIGKILL);
+        }
+    }
+    _exit(0);
+}
+
+static void end_guard(struct xf_hook *hook)
+{
+    if (hook->guard > 0) {
+        kill(hook->guard, SIGKILL);
+        waitpid(hook->guard, NULL, 0); /* it is being killed: this does not wait for its work */
+        hook->guard = 0;
+    }
+}
+
 static void on_ended(evutil_socket_t fd, short what, void *arg)
 {
     (void) fd;
@@ -89,6 +140,7 @@ static void on_ended(evutil_socket_t fd, short what, void *arg)
         return;
     }
     hook->pid = 0;
+    end_guard(hook);
     event_del(hook->ended);
     event_del(hook->timer);
     (void) read_output(hook);
@@ -176,7 +228,7 @@ static int spawn(struct xf_hook *hook, char *const *command, const char *const *
     return code;
 }
 
-/* Pipe, child and events; 0 or an errno. */
+/* Pipe, child, guard and events; 0 or an errno. */
 static int start(struct event_base *loop, struct xf_hook *hook, char *const *command,
                  const char *const *environment, int64_t timeout_ms)
 {
@@ -193,7 +245,12 @@ static int start(struct event_base *loop, struct xf_hook *hook, char *const *com
         return code;
     }
     hook->pidfd = (int) syscall(SYS_pidfd_open, hook->pid, 0);
-    if (hook->pidfd < 0) {
+    hook->guard = hook->pidfd >= 0 ? fork() : -1;
+    if (hook->guard == 0) {
+        run_guard(hook->pid, hook->pidfd, timeout_ms);
+    }
+    if (hook->pidfd < 0 || hook->guard < 0) {
+        hook->guard = 0;
         return errno;
     }
     struct timeval limit = {timeout_ms / 1000, (suseconds_t) (timeout_ms % 1000) * 1000};
@@ -238,6 +295,7 @@ void xf_hook_destroy(struct xf_hook *hook)
         kill(-hook->pid, SIGKILL);
         waitpid(hook->pid, NULL, 0); /* it is being killed: this does not wait for its work */
     }
+    end_guard(hook);
     struct event *const events[] = {hook->ended, hook->readable, hook->timer};
     for (size_t i = 0; i < XF_COUNT(events); i++) {
         if (events[i] != NULL) {
@@ -257,6 +315,7 @@ void xf_hook_abandon(struct xf_hook *hook)
 {
     if (hook != NULL) {
         hook->pid = 0;
+        hook->guard = 0;
         xf_hook_destroy(hook);
     }
 }

@@ -4,7 +4,8 @@
  * The command comes from the configuration alone.  It runs in a process group of its own, with
  * `/` as its folder, nothing of ours open, /dev/null as input, and an environment of PATH and what
  * the caller names.  SIGPIPE is ignored in it, so that it outlives us.  After the time limit its
- * group gets SIGTERM and, 2 s later, SIGKILL.  The last 4 KiB of what it said are kept for the log.
+ * group gets SIGTERM and, 2 s later, SIGKILL; where we were killed meanwhile a guard, a process of
+ * its own, does that 3 s later.  The last 4 KiB of what it said are kept for the log.
  */
 #ifndef XF_SHIFTER_HOOK_H
 #define XF_SHIFTER_HOOK_H
@@ -39,7 +40,7 @@ XF_NODISCARD int xf_hook_start(struct event_base *loop, char *const *command,
                                struct xf_error *err);
 /* Accepts NULL; kills what still runs, without a call of `done`. */
 void xf_hook_destroy(struct xf_hook *hook);
-/* The same, but what still runs goes on, without its time limit and unheard. */
+/* The same, but what still runs goes on, unheard; its guard keeps its time limit. */
 void xf_hook_abandon(struct xf_hook *hook);
 
 /* `exit 3: last line of its output` for logs and history. */

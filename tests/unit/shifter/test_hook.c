@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -185,6 +186,62 @@ static void a_destroyed_hook_is_killed_and_tells_nobody(void **state)
     event_base_free(outcome.loop);
 }
 
+/* Starts a hook in a process of its own, which is killed; what the hook then does is in `path`. */
+static void start_and_die(const char *script, int64_t timeout_ms)
+{
+    pid_t shifter = fork();
+    if (shifter == 0) {
+        char *command[] = {(char *) "sh", (char *) "-c", (char *) script, NULL};
+        const char *environment[] = {NULL};
+        struct outcome outcome = {.loop = event_base_new()};
+        struct xf_error err = {0};
+        struct xf_hook *hook = NULL;
+        signal(SIGPIPE, SIG_IGN); /* as in the shifter; the hook inherits it */
+        if (xf_hook_start(outcome.loop, command, environment, timeout_ms, ended, &outcome, &hook,
+                          &err) == 0) {
+            kill(getpid(), SIGKILL);
+        }
+        _exit(1);
+    }
+    int status = 0;
+    assert_int_equal(waitpid(shifter, &status, 0), shifter);
+    assert_true(WIFSIGNALED(status));
+}
+
+static bool comes(const char *path, const char *wanted)
+{
+    struct timespec pause = {0, 50000000};
+    char text[64] = "";
+    for (int i = 0; i < 400 && strstr(text, wanted) == NULL; i++) {
+        nanosleep(&pause, NULL);
+        FILE *file = fopen(path, "re");
+        size_t got = file != NULL ? fread(text, 1, sizeof(text) - 1, file) : 0;
+        text[got] = '\0';
+        if (file != NULL) {
+            fclose(file);
+        }
+    }
+    return strstr(text, wanted) != NULL;
+}
+
+static void the_time_limit_outlives_who_started_it(void **state)
+{
+    (void) state;
+    char path[] = "/tmp/crossfade-hook-XXXXXX", script[256];
+    int fd = mkstemp(path);
+    assert_true(fd >= 0);
+    close(fd);
+    snprintf(script, sizeof(script),
+             "trap 'printf term >> %s; exit 0' TERM; while :; do sleep 0.1; done", path);
+    start_and_die(script, 100);
+    assert_true(comes(path, "term"));
+    assert_int_equal(truncate(path, 0), 0);
+    snprintf(script, sizeof(script), "sleep 0.3; printf whole >> %s", path);
+    start_and_die(script, 10000);
+    assert_true(comes(path, "whole"));
+    assert_int_equal(unlink(path), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -196,6 +253,7 @@ int main(void)
         cmocka_unit_test(a_group_that_takes_too_long_is_ended_first_gently_then_for_sure),
         cmocka_unit_test(a_command_that_does_not_exist_cannot_be_started),
         cmocka_unit_test(a_destroyed_hook_is_killed_and_tells_nobody),
+        cmocka_unit_test(the_time_limit_outlives_who_started_it),
     };
     return cmocka_run_group_tests_name("hook", tests, NULL, NULL);
 }
