@@ -222,8 +222,9 @@ def test_after_resume_back_and_a_weight_by_hand_the_judge_begins_anew_and_number
     begin(made, plan([{"weight": "5%", "hold": "1h"}, *HOUR]), weight=5)
     sentences = []
 
-    def fail(weight):
+    def fail(weight, *verb):
         before = len(made.green[0].log_entries())
+        made.cli(*verb, check=0)
         made.wait_status(lambda s: s["weight"]["actual"] == weight, timeout=5)
         time.sleep(1)
         assert status_of(made)["weight"]["actual"] == weight
@@ -235,16 +236,12 @@ def test_after_resume_back_and_a_weight_by_hand_the_judge_begins_anew_and_number
         return status["verdict"]["sentence"]
 
     with Load(made.port, rate=500, connections=16):
-        made.cli("step", check=0)
-        sentences.append(fail(10))
-        made.cli("resume", "errors", "--at-once", check=0)
-        sentences.append(fail(10))
-        made.cli("weight", "20%", "--force", check=0)
-        sentences.append(fail(20))
+        sentences.append(fail(10, "step"))
+        sentences.append(fail(10, "resume", "errors", "--at-once"))
+        sentences.append(fail(20, "weight", "20%", "--force"))
         made.cli("resume", "--at-once", check=0)
         made.wait_status(lambda s: s["weight"]["actual"] == 10, timeout=5)
-        made.cli("back", check=0)
-        sentences.append(fail(5))
+        sentences.append(fail(5, "back"))
     assert made.cli("history", "--verify").code == 0
     assert "paused at 10 %: " in sentences[0]
     assert "paused at 10 % (attempt 2): " in sentences[1]
