@@ -215,3 +215,12 @@ def test_hybrid_and_dbless_by_the_page(world, chapter):
         pass
     assert "finalized" in world.run("crossfade status --service gateway").lower()
     assert all("3.1.0" in world.ask(world.port)[1] for _ in range(20))
+
+
+def test_paths_by_the_page(world):
+    said = dict(world.follow(lines_of(8)))
+    assert len(said) == 4
+    assert "2.8.2.x -> 3.0.x -> 3.1.x" in said["crossfade kong path 2.7 3.1"]
+    assert "direct: 3.0.x" in said["crossfade kong path 2.8.2 3.0"]
+    assert "never syncs again" in said["crossfade kong path 3.0 3.1 --topology hybrid"]
+    assert "3.1.1.3" in said["crossfade kong path 3.1.0 3.2 --topology hybrid"]
