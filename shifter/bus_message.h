@@ -111,6 +111,9 @@ XF_NODISCARD json_t *xf_message_heartbeat_make(const struct xf_message_heartbeat
 XF_NODISCARD int xf_message_heartbeat_read(const json_t *message, struct xf_message_heartbeat *ret,
                                            struct xf_error *err);
 void xf_message_heartbeat_release(struct xf_message_heartbeat *heartbeat);
+/* What it says of the cluster of that name; NULL: nothing. */
+const struct xf_message_cluster *xf_message_cluster_of(const struct xf_message_heartbeat *heartbeat,
+                                                       const char *name);
 
 /* ---- samples: a proxy's judge cells of one service ---- */
 

@@ -7,6 +7,7 @@
 #include "shifter/json.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #define LEARNT_MAX ((uint64_t) 1 << 50) /* a sum over the fleet does not overflow */
 
@@ -300,4 +301,15 @@ void xf_message_heartbeat_release(struct xf_message_heartbeat *heartbeat)
     free(heartbeat->services);
     free(heartbeat->clusters);
     *heartbeat = (struct xf_message_heartbeat){0};
+}
+
+const struct xf_message_cluster *xf_message_cluster_of(const struct xf_message_heartbeat *heartbeat,
+                                                       const char *name)
+{
+    for (size_t i = 0; i < heartbeat->clusters_count; i++) {
+        if (strcmp(heartbeat->clusters[i].name, name) == 0) {
+            return &heartbeat->clusters[i];
+        }
+    }
+    return NULL;
 }

@@ -463,7 +463,8 @@ static void run_gates(void *context, const char *service, const char *gates_json
                                            .to = to,
                                            .phase = finalize ? XF_GATE_BEFORE_FINALIZE
                                                              : XF_GATE_BEFORE_START,
-                                           .roster = controller->roster};
+                                           .proxy = xf_roster_said,
+                                           .fleet = controller->roster};
     struct xf_error err;
     XF_ASSERT(gating != NULL);
     XF_ASSERT(gating->runner == NULL);
@@ -500,7 +501,8 @@ static void look(void *context, const char *service, enum xf_tenure_look purpose
                                            .from = from,
                                            .to = to,
                                            .phase = XF_GATE_BEFORE_START,
-                                           .roster = controller->roster};
+                                           .proxy = xf_roster_said,
+                                           .fleet = controller->roster};
     struct xf_error err;
     XF_ASSERT(looking != NULL);
     XF_ASSERT(looking->runner == NULL);

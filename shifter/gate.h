@@ -13,7 +13,7 @@
 #include <jansson.h>
 #include <stdbool.h>
 
-struct xf_roster;
+struct xf_message_heartbeat;
 
 enum xf_gate_phase {
     XF_GATE_BEFORE_START,
@@ -59,7 +59,10 @@ struct xf_gate_context {
     const struct xf_config *config; /* databases, clusters, hooks */
     const char *from, *to;          /* names of the clusters; may be empty */
     enum xf_gate_phase phase;
-    const struct xf_roster *roster; /* NULL: no other proxy is known than this host */
+    /* What the proxy at `index` of the fleet said last, NULL behind the last one; the function is
+     * NULL where no other proxy is known than this host. */
+    const struct xf_message_heartbeat *(*proxy)(const void *fleet, unsigned index);
+    const void *fleet;
 };
 
 /* The name of the gate's kind (`kong`, `http`, …), or NULL for a malformed one. */

@@ -6,7 +6,7 @@
  */
 #include "shifter/kong_gate.h"
 
-#include "shifter/roster.h"
+#include "shifter/bus_message.h"
 #include "shifter/source_address.h"
 
 #include <arpa/inet.h>
@@ -123,12 +123,13 @@ static void compare_own(const struct asked_node *asked, struct belief *belief)
     }
 }
 
-/* What this proxy said of itself, server by server. */
-static void compare_member(const struct asked_node *asked, const struct xf_member *member,
-                           struct belief *belief)
+/* What a proxy said of itself, server by server. */
+static void compare_proxy(const struct asked_node *asked,
+                          const struct xf_message_heartbeat *heartbeat, struct belief *belief)
 {
-    const struct xf_message_cluster *cluster = xf_member_cluster(member, asked->cluster->name);
-    const char *name = member->heartbeat.proxy.name;
+    const struct xf_message_cluster *cluster =
+        xf_message_cluster_of(heartbeat, asked->cluster->name);
+    const char *name = heartbeat->proxy.name;
     bool known = false;
     for (size_t s = 0; cluster != NULL && s < cluster->servers_count; s++) {
         const char *from = cluster->servers[s].from;
@@ -149,8 +150,8 @@ static bool sends(const char *header, const struct xf_config_cluster *cluster)
 }
 
 static void ask_node_belief(const struct xf_kong_node *node,
-                            const struct xf_config_cluster *cluster, const struct xf_roster *roster,
-                            struct belief *belief)
+                            const struct xf_config_cluster *cluster,
+                            const struct xf_gate_context *context, struct belief *belief)
 {
     const json_t *configuration = json_object_get(node->root, "configuration");
     const char *header = json_string_value(json_object_get(configuration, "real_ip_header"));
@@ -166,11 +167,14 @@ static void ask_node_belief(const struct xf_kong_node *node,
                  node->url, header);
         return;
     }
-    unsigned members = roster != NULL ? xf_roster_count(roster) : 0;
-    for (unsigned m = 0; cluster != NULL && m < members; m++) {
-        compare_member(&asked, xf_roster_member(roster, m), belief);
+    const struct xf_message_heartbeat *heartbeat;
+    unsigned proxies = 0;
+    while (cluster != NULL && context->proxy != NULL &&
+           (heartbeat = context->proxy(context->fleet, proxies)) != NULL) {
+        compare_proxy(&asked, heartbeat, belief);
+        proxies++;
     }
-    if (cluster != NULL && members == 0) {
+    if (cluster != NULL && proxies == 0) {
         compare_own(&asked, belief);
     }
 }
@@ -185,8 +189,7 @@ static void ask_belief(const struct xf_kong_gate *gate, struct belief *ret)
             bool shown = json_object_get(json_object_get(node->root, "configuration"),
                                          "trusted_ips") != NULL;
             if (sides[i] == &gate->new_side || shown) {
-                ask_node_belief(node, xf_kong_side_cluster(gate, sides[i]), gate->context->roster,
-                                ret);
+                ask_node_belief(node, xf_kong_side_cluster(gate, sides[i]), gate->context, ret);
             }
         }
     }

@@ -258,6 +258,11 @@ unsigned xf_roster_count(const struct xf_roster *roster)
     return roster->count;
 }
 
+const struct xf_message_heartbeat *xf_roster_said(const void *roster, unsigned index)
+{
+    return index < xf_roster_count(roster) ? &xf_roster_member(roster, index)->heartbeat : NULL;
+}
+
 const struct xf_member *xf_roster_member(const struct xf_roster *roster, unsigned index)
 {
     return &roster->members[index];
@@ -282,12 +287,7 @@ const struct xf_message_service *xf_member_service(const struct xf_member *membe
 const struct xf_message_cluster *xf_member_cluster(const struct xf_member *member,
                                                    const char *cluster)
 {
-    for (size_t i = 0; i < member->heartbeat.clusters_count; i++) {
-        if (strcmp(member->heartbeat.clusters[i].name, cluster) == 0) {
-            return &member->heartbeat.clusters[i];
-        }
-    }
-    return NULL;
+    return xf_message_cluster_of(&member->heartbeat, cluster);
 }
 
 static void append(char names[XF_SENTENCE_BYTES], const char *name)

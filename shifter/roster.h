@@ -61,6 +61,8 @@ unsigned xf_roster_tombs(const struct xf_roster *roster, const struct xf_forgott
 uint64_t xf_roster_version(const struct xf_roster *roster);
 unsigned xf_roster_count(const struct xf_roster *roster);
 const struct xf_member *xf_roster_member(const struct xf_roster *roster, unsigned index);
+/* The same member's last heartbeat, NULL behind the last one; for gates, which know no roster. */
+const struct xf_message_heartbeat *xf_roster_said(const void *roster, unsigned index);
 bool xf_member_silent(const struct xf_member *member, int64_t now_ms);
 const struct xf_message_service *xf_member_service(const struct xf_member *member,
                                                    const char *service);
