@@ -74,6 +74,14 @@ bool xf_body_decode(struct xf_body *body, char *bytes, size_t length, struct xf_
     return true;
 }
 
+void xf_body_pass(struct xf_body *body, uint64_t length)
+{
+    XF_ASSERT(body->framing == XF_FRAMING_LENGTH);
+    XF_ASSERT(length < body->left);
+    body->left -= length;
+    body->bytes += length;
+}
+
 bool xf_body_exceeds(const struct xf_body *body, uint64_t limit)
 {
     bool chunked = body->framing == XF_FRAMING_CHUNKED;

@@ -32,6 +32,9 @@ void xf_body_init(struct xf_body *body, enum xf_http_framing framing, uint64_t c
 XF_NODISCARD bool xf_body_decode(struct xf_body *body, char *bytes, size_t length,
                                  struct xf_body_piece *ret);
 
+/* `length` bytes of a body of known length went by unseen; more than that is still to come. */
+void xf_body_pass(struct xf_body *body, uint64_t length);
+
 /* Whether the body is larger than `limit`, or says that it is going to be. */
 bool xf_body_exceeds(const struct xf_body *body, uint64_t limit);
 

@@ -242,6 +242,7 @@ int xf_engine_create(const struct xf_worker_start *start, struct xf_engine **ret
     engine->board = start->board;
     engine->stats = start->board->stats[start->index];
     engine->index = start->index;
+    xf_conduit_open(&engine->conduit);
     engine->log_ring = start->log_ring;
     engine->overrides = start->overrides;
     engine->stop_file = getenv("CROSSFADE_STOP_FILE");
@@ -291,6 +292,7 @@ void xf_engine_destroy(struct xf_engine *engine)
     xf_text_release(&engine->log_text);
     xf_deadlines_release(&engine->deadlines);
     xf_tls_worker_destroy(engine->tls);
+    xf_conduit_close(&engine->conduit);
     xf_gather_destroy(engine->ready.gather);
     xf_slab_release(&engine->slab);
     xf_objects_release(&engine->clients_memory);

@@ -11,6 +11,7 @@
 #include "config/base/log.h"
 #include "config/base/text.h"
 #include "proxy/cells.h"
+#include "proxy/conduit.h"
 #include "proxy/deadlines.h"
 #include "proxy/http1.h"
 #include "proxy/objects.h"
@@ -104,6 +105,7 @@ struct xf_engine {
     size_t scratch_bytes;
     struct xf_field *fields; /* the table both parsers fill */
     struct xf_slab slab;
+    struct xf_conduit conduit;            /* for large bodies */
     struct xf_tls_worker *tls;            /* NULL: no listener and no cluster has it */
     const struct xf_overrides *overrides; /* NULL: no service has one */
     struct xf_objects clients_memory, exchanges_memory, upstreams_memory;

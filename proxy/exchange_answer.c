@@ -344,6 +344,49 @@ static enum xf_step ended(struct xf_exchange *exchange, bool orderly)
     return xf_exchange_failed(exchange, failure) ? XF_STEP_MOVED : XF_STEP_GONE;
 }
 
+/* Whether so much of the body is still to come, and none of it concerns us, that it need not pass
+ * through our memory. */
+static bool passes_unseen(const struct xf_exchange *exchange)
+{
+    return exchange->state == XF_EXCHANGE_ANSWERING &&
+           exchange->download.framing == XF_FRAMING_LENGTH &&
+           exchange->download.left > XF_CONDUIT_BYTES_MIN && exchange->status != 404 &&
+           xf_conduit_joins(&exchange->engine->conduit, &exchange->upstream->conn,
+                            &exchange->client->conn);
+}
+
+/* The middle of a large body; its end is read, so that the rules of the end hold. */
+static enum xf_step pass_unseen(struct xf_exchange *exchange, size_t room)
+{
+    struct xf_engine *engine = exchange->engine;
+    ssize_t sent;
+    ssize_t taken = xf_conduit_move(&engine->conduit, &exchange->upstream->conn,
+                                    &exchange->client->conn, room, &sent);
+    if (taken == XF_CONN_AGAIN) {
+        return XF_STEP_IDLE;
+    }
+    if (taken <= 0) {
+        return ended(exchange, taken == 0);
+    }
+    xf_body_pass(&exchange->download, (uint64_t) taken);
+    exchange->bytes_out += (uint64_t) taken;
+    if (sent == taken) {
+        return XF_STEP_MOVED;
+    }
+    size_t rest = sent < 0 ? 0 : (size_t) (taken - sent);
+    struct xf_buffer *kept = rest > 0 ? xf_slab_get(&engine->slab, rest) : NULL;
+    if (kept == NULL || !xf_conduit_fetch(&engine->conduit, kept->bytes, rest)) {
+        xf_conduit_empty(&engine->conduit);
+        xf_slab_put(&engine->slab, kept);
+        xf_exchange_client_lost(exchange);
+        return XF_STEP_GONE;
+    }
+    kept->end = (uint32_t) rest;
+    exchange->answer = kept;
+    exchange->blocked = true;
+    return XF_STEP_MOVED;
+}
+
 enum xf_step xf_exchange_pull_answer(struct xf_exchange *exchange)
 {
     struct xf_upstream *upstream = exchange->upstream;
@@ -360,6 +403,9 @@ enum xf_step xf_exchange_pull_answer(struct xf_exchange *exchange)
     if (room == 0) {
         xf_client_starve(exchange->client);
         return XF_STEP_IDLE;
+    }
+    if (passes_unseen(exchange)) {
+        return pass_unseen(exchange, room);
     }
     char *bytes = engine->input + XF_INPUT_HEADROOM;
     size_t held = 0;

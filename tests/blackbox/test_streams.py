@@ -1,6 +1,7 @@
 """test_streams.py -- what must pass through without delay: events, early bodies, pipelines."""
 
 import socket
+import struct
 import time
 
 import pytest
@@ -104,3 +105,52 @@ def test_a_hundred_pipelined_requests_are_answered_in_order(crossfade, server):
         client.send("".join(f"GET /{i} HTTP/1.1\r\nHost: a\r\n\r\n" for i in range(100)))
         for i in range(100):
             assert client.read().body == b"/%d" % i
+
+
+LARGE = bytes(range(256)) * 4096 * 6 + b"the end"  # 6 MiB, so that most of it passes unseen
+
+
+def large_answers(connection, head, data):
+    """/whole, /cut: half of it and an end; /reset: half of it and a reset."""
+    half = LARGE if b" /whole " in head else LARGE[:len(LARGE) // 2]
+    connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(LARGE) + half)
+    if b" /whole " not in head:
+        if b" /reset " in head:
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        connection.close()
+        raise ConnectionError
+    return data
+
+
+@pytest.mark.parametrize("slow", [False, True])
+def test_a_large_answer_arrives_whole_and_the_connection_goes_on(crossfade, server, slow):
+    proxy = crossfade({"web-v1": [server(large_answers).address]})
+    with socket.create_connection(("127.0.0.1", proxy.port), timeout=10) as client:
+        for _ in range(2):
+            client.sendall(b"GET /whole HTTP/1.1\r\nHost: a\r\n\r\n")
+            head, _, body = read_until(client, b"\r\n\r\n").partition(b"\r\n\r\n")
+            assert b"Content-Length: %d" % len(LARGE) in head
+            body = bytearray(body)
+            while len(body) < len(LARGE):
+                if slow and len(body) < 2 << 20:
+                    time.sleep(0.02)
+                piece = client.recv(65536)
+                assert piece, len(body)
+                body += piece
+            assert body == LARGE
+
+
+@pytest.mark.parametrize("path", ["cut", "reset"])
+def test_a_large_answer_that_is_cut_is_not_taken_for_whole(crossfade, server, path):
+    proxy = crossfade({"web-v1": [server(large_answers).address]})
+    with socket.create_connection(("127.0.0.1", proxy.port), timeout=10) as client:
+        client.sendall(b"GET /%s HTTP/1.1\r\nHost: a\r\n\r\n" % path.encode())
+        got = b""
+        try:
+            while piece := client.recv(65536):
+                got += piece
+        except ConnectionResetError:
+            pass
+        assert len(got) < len(LARGE)
+        body = got.partition(b"\r\n\r\n")[2]
+        assert body == LARGE[:len(body)]

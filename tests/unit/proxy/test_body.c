@@ -114,6 +114,22 @@ static void framing_never_grows_a_chunked_body_in_place(void **state)
     assert_memory_equal(bytes + XF_BODY_FRONT + used, "GET", 3);
 }
 
+static void bytes_that_go_by_unseen_are_counted(void **state)
+{
+    (void) state;
+    char rest[] = "0123456789and a next answer";
+    struct xf_body body;
+    struct xf_body_piece piece;
+    xf_body_init(&body, XF_FRAMING_LENGTH, 1000010);
+    xf_body_pass(&body, 400000);
+    xf_body_pass(&body, 600000);
+    assert_false(body.done);
+    assert_true(xf_body_decode(&body, rest, sizeof(rest) - 1, &piece));
+    assert_int_equal(piece.length, 10);
+    assert_true(body.done);
+    assert_int_equal(body.bytes, 1000010);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -122,6 +138,7 @@ int main(void)
         cmocka_unit_test(a_chunk_is_too_large_as_soon_as_it_says_so),
         cmocka_unit_test(malformed_chunks_are_told),
         cmocka_unit_test(framing_never_grows_a_chunked_body_in_place),
+        cmocka_unit_test(bytes_that_go_by_unseen_are_counted),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
