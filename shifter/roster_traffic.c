@@ -116,7 +116,8 @@ void xf_roster_traffic_rates(const struct xf_roster_traffic *traffic, const char
         }
     }
     ret->rps = (double) requests / (double) (XF_TRAFFIC_SECONDS - 1);
-    ret->error_ratio = requests > 0 ? (double) errors / (double) requests : -1;
+    uint64_t bad = errors < requests ? errors : requests; /* of requests a second or more before */
+    ret->error_ratio = requests > 0 ? (double) bad / (double) requests : -1;
     for (unsigned i = 0; i < XF_HISTOGRAM_BUCKETS; i++) {
         ret->latency[i] = pair->now[i] + pair->before[i];
     }

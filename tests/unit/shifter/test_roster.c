@@ -29,6 +29,7 @@ struct bench {
     struct xf_roster *roster;
     struct xf_roster_question question;
     struct xf_fleet fleet;
+    uint64_t errors; /* that the heartbeats to come tell */
 };
 
 static int setup(void **state)
@@ -84,6 +85,7 @@ static void hear(struct bench *bench, const struct said *said)
     heartbeat.services[0].pairs_count = 1;
     strcpy(heartbeat.services[0].pairs[0].cluster, "v1");
     heartbeat.services[0].pairs[0].requests = said->requests;
+    heartbeat.services[0].pairs[0].errors = bench->errors;
     heartbeat.clusters = calloc(1, sizeof(*heartbeat.clusters));
     heartbeat.clusters_count = 1;
     strcpy(heartbeat.clusters[0].name, "v1");
@@ -311,6 +313,23 @@ static void rates_are_differences_and_a_new_boot_starts_them_anew(void **state)
     assert_true(traffic.rps == 0.0);
 }
 
+/* The last requests before traffic leaves fail after the seconds that counted them. */
+static void the_share_of_errors_is_at_most_all(void **state)
+{
+    struct bench *bench = *state;
+    struct xf_traffic traffic;
+    struct said said = {ID_A, BOOT_1, "a", 5, true, 0, 100, false};
+    bench->question.now_ms = 100000;
+    hear(bench, &said);
+    said.requests = 102;
+    bench->errors = 57;
+    bench->question.now_ms = 101000;
+    hear(bench, &said);
+    xf_roster_traffic(bench->roster, "web", "v1", 102500, &traffic);
+    assert_true(traffic.error_ratio == 1.0);
+    assert_int_equal(traffic.errors, 57);
+}
+
 #define CASE(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -330,6 +349,7 @@ int main(void)
         CASE(a_member_recalled_from_the_store_is_silent_until_heard),
         CASE(who_joined_lags_until_it_is_heard_and_is_silent_soon),
         CASE(rates_are_differences_and_a_new_boot_starts_them_anew),
+        CASE(the_share_of_errors_is_at_most_all),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
