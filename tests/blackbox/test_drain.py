@@ -11,6 +11,7 @@ import websockets
 
 from harness import net
 from harness.processes import kill_quietly
+from harness.redis import Redis
 
 pytestmark = pytest.mark.slow
 
@@ -27,6 +28,8 @@ class WebSockets:
         self.thread.start()
         self.port = net.free_port()
         self.clients, self.closed = [], []
+        self.ends = {}  # when those of a proxy's port were closed
+        self.pause = 0.05  # between two frames of the server
         self.call(self._serve())
 
     def call(self, coroutine, timeout=30):
@@ -41,7 +44,7 @@ class WebSockets:
             try:
                 while True:
                     await socket.send(BUSY)
-                    await asyncio.sleep(0.05)
+                    await asyncio.sleep(self.pause)
             except websockets.ConnectionClosed:
                 pass
 
@@ -62,6 +65,7 @@ class WebSockets:
             except websockets.ConnectionClosed as end:
                 code = end.rcvd.code if end.rcvd is not None else None
                 self.closed.append((time.monotonic(), code))
+                self.ends.setdefault(port, []).append(time.monotonic())
         self.loop.create_task(listen())
 
     def open(self, port, count):
@@ -120,6 +124,7 @@ def tunnels(made, cluster="v1"):
 
 @pytest.mark.parametrize("count", [60, pytest.param(200, marks=pytest.mark.long)])
 def test_unevenly_spread_websockets_leave_at_the_fleets_pace(pair, count):
+    pair.sockets.pause *= count / 60  # as many frames for many as for few: the test is one process
     unevenly(pair, pair.sockets, count)
     plan = {"name": "ws", "service": "gateway", "to": "v2", "drain": {"policy": "paced", "rate": "20/s"},
             "steps": [{"weight": "50%", "hold": "1s", **QUICK}, {"weight": "100%", "hold": "3s", **QUICK}]}
@@ -133,6 +138,49 @@ def test_unevenly_spread_websockets_leave_at_the_fleets_pace(pair, count):
     assert pair.sockets.codes() == {1001}
     assert count / 20 - 0.5 <= took <= count / 20 + 2, took
     pair.wait_status(lambda s: s["state"] == "safe", timeout=10)
+
+
+@pytest.fixture
+def fleet(crossfade, sockets, nginx, started, folder):
+    """Three proxies with one, one and two workers, and one shifter, on one Redis."""
+    redis = Redis(folder)
+    started.append(redis)
+    clusters = {"v1": [sockets.address], "v2": [nginx("v2").address]}
+    extra = {"store": f"redis://127.0.0.1:{redis.port}/0"}
+    proxies = [crossfade(clusters, workers=workers, extra=extra, verb="proxy", start=False)
+               for workers in (1, 1, 2)]
+    shifter = crossfade(clusters, extra=extra, verb="shifter", start=False)
+    shifter.start(ready=False)
+    for each in proxies:
+        each.start(ready=False)
+    for each in proxies:
+        each.wait_ready(60)
+        each.wait_status(lambda s: len(s["proxies"]) == 3 and s["leader"] is not None, 30,
+                         "three proxies, one leader")
+    return proxies
+
+
+@pytest.mark.long
+def test_several_proxies_share_the_rate_by_what_they_hold(fleet, sockets):
+    spread = (90, 25, 5)
+    for proxy, count in zip(fleet, spread):
+        sockets.open(proxy.port, count)
+    one = fleet[0]
+    plan = {"name": "ws", "service": "gateway", "to": "v2", "drain": {"policy": "paced", "rate": "20/s"},
+            "steps": [{"weight": "50%", "hold": "1s", **QUICK}, {"weight": "100%", "hold": "3s", **QUICK}]}
+    one.cli("start", one.plan(plan), check=0)
+    one.wait_status(lambda s: s["state"] == "soaking", 40)
+    assert sockets.closed == []
+    one.wait_status(lambda s: s["state"] == "draining", 40)
+    begun = time.monotonic()
+    net.wait_until(lambda: len(sockets.closed) == sum(spread), 20, "all are closed")
+    took = sockets.closed[-1][0] - begun
+    assert sockets.codes() == {1001}
+    assert sum(spread) / 20 - 0.5 <= took <= sum(spread) / 20 + 2, took
+    lasts = [sockets.ends[proxy.port][-1] - begun for proxy in fleet]
+    print(f"{spread} closed in {took:.1f} s; the last of each proxy: {[round(t, 1) for t in lasts]}")
+    assert max(lasts[0], lasts[1]) - min(lasts[0], lasts[1]) <= 2, lasts  # parted by what they hold
+    one.wait_status(lambda s: s["state"] == "safe", timeout=20)
 
 
 def test_drain_by_hand_ends_what_was_there_and_no_more(pair):

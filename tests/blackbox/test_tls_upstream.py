@@ -8,8 +8,12 @@ import time
 import pytest
 
 from harness import net
+from harness.crossfade import valgrind
 from harness.raw import request
 from harness.tls_upstream import RudeTls, TlsNginx, make_authority, make_leaf
+
+# A handshake is a part of connecting, and under Valgrind it alone takes a second.
+CONNECT = 10 if valgrind() else 1
 
 
 @pytest.fixture
@@ -36,10 +40,10 @@ def world(folder, started, crossfade):
         def proxy(servers, tls=None, **cluster):
             tls = {"ca": str(World.authority[0])} if tls is None else tls
             thing = crossfade({"v1": []}, workers=1, start=False, extra={
-                "timeouts": {"connect": "1s"},
+                "timeouts": {"connect": f"{CONNECT}s"},
                 "clusters": {"v1": {"servers": servers, "tls": tls, **cluster}}})
             thing.start(ready=False)  # not all of them ever answer well
-            net.wait_until(lambda: net.accepts(thing.port), 20, "the listener")
+            net.wait_until(lambda: net.accepts(thing.port), 100 if valgrind() else 20, "the listener")
             return thing
     return World
 
@@ -97,7 +101,7 @@ def test_the_handshake_is_a_part_of_connecting(world):
         proxy = world.proxy(["127.0.0.1:%d" % silent.getsockname()[1]])
         began = time.monotonic()
         assert request(proxy.port, "/").status == 502
-        assert 0.9 < time.monotonic() - began < 10
+        assert CONNECT - 0.1 < time.monotonic() - began < 10 * CONNECT
 
 
 def test_a_client_certificate_is_shown(world, folder):

@@ -44,17 +44,18 @@ class Done:
 
 
 class Crossfade:
-    """`crossfade serve` in a folder.
+    """`crossfade serve` in a folder, or another daemon (`verb`).
 
     clusters: {name: [address, …]}; live: the first by default.  `extra` is merged over the
     generated configuration, one level deep.
     """
 
     def __init__(self, folder, clusters, live=None, workers=2, service="gateway", extra=None,
-                 arguments=(), environment=None):
+                 arguments=(), environment=None, verb="serve"):
         self.folder = Path(folder)
         self.port = net.free_port()
         self.service = service
+        self.verb = verb
         self.socket = self.folder / "admin.sock"
         self.config_path = self.folder / "crossfade.yaml"
         self.arguments = list(arguments)
@@ -84,7 +85,7 @@ class Crossfade:
     def start(self, ready=True, timeout=30):
         seen = len(self.log)
         self.process = processes.Started(
-            [*self.checker(), binary(), "serve", "-c", self.config_path, *self.arguments],
+            [*self.checker(), binary(), self.verb, "-c", self.config_path, *self.arguments],
             self.folder / "crossfade.log", env=self.environment)
         if ready:
             self.wait_ready(timeout * 5 if valgrind() else timeout, seen)
