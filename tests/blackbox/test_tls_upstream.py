@@ -13,7 +13,7 @@ from harness.raw import request
 from harness.tls_upstream import RudeTls, TlsNginx, make_authority, make_leaf
 
 # A handshake is a part of connecting, and under Valgrind it alone takes a second.
-CONNECT = 10 if valgrind() else 1
+CONNECT = 20 if valgrind() else 1
 
 
 @pytest.fixture
