@@ -90,6 +90,24 @@ def test_with_redis_killed_each_proxy_retreats_by_itself_and_says_so(fleet):
     fleet.together(lambda s: s["weight"]["actual"] == 10 and not s["holds"], "it climbs again")
 
 
+@pytest.mark.long
+def test_with_redis_killed_each_proxy_leaves_a_green_that_hangs(fleet):
+    one, two = fleet.hosts
+    with Load(one.port, rate=250, connections=64) as first, Load(two.port, rate=250, connections=64) as second:
+        net.wait_until(lambda: min(len(first.results), len(second.results)) > 1500, 30, "blue's p99")
+        fleet.start()
+        time.sleep(1)
+        fleet.redis.kill()
+        time.sleep(1)
+        fleet.green.mode("hang")
+        for host in fleet.hosts:
+            net.wait_until(lambda h=host: h.status()["weight"]["actual"] == 0, 10, "weight 0")
+    for host in fleet.hosts:
+        assert host.status()["verdict"]["rule"] == "errors", host.status()["verdict"]
+        assert "green answers nothing" in host.status()["verdict"]["sentence"]
+        assert "its own judge" in holds(host.status())["override"]["sentence"]
+
+
 def test_without_store_off_leaves_the_weight_alone(fleet):
     fleet.start(guard={"blip": "100ms", "without_store": "off"})
     one = fleet.hosts[0]

@@ -19,6 +19,7 @@
 #define FEW_SEEDS      60u /* under sanitizers, where each costs five times as much */
 #define ORDINARY_SEEDS 1000u
 #define LONG_SEEDS     100000u
+#define LONG_HOURS     200u
 
 static bool drawn(uint64_t seed, unsigned place, unsigned of)
 {
@@ -188,8 +189,9 @@ int main(int argc, char **argv)
     } else if (getenv("CROSSFADE_LONG") != NULL) {
         seeds = LONG_SEEDS;
     }
+    unsigned hours = seeds == FEW_SEEDS ? 1 : seeds == LONG_SEEDS ? LONG_HOURS : 2;
     unsigned failed = run_seeds(1, seeds) + sim_run_scenarios(false, seeds == FEW_SEEDS ? 1 : 3) +
-                      run_healthy(1, seeds == FEW_SEEDS ? 1 : 2);
+                      run_healthy(1, hours);
     if (seeds != FEW_SEEDS) {
         failed += sim_run_mutants(SIM_NO_FENCE, SIM_MUTANTS);
     }
