@@ -23,6 +23,9 @@
 #define QUERY_S      15 /* the server's own limits are lower; this is for one that hangs */
 #define WHY_BYTES    320
 #define ODD_TEXT     "the server answered oddly"
+#define NO_WRITES_TEXT                                                                             \
+    "the database takes no writes: default_transaction_read_only is on there, or a failover made " \
+    "the server a standby"
 #define READ_ONLY_TEXT                                                                             \
     "the server is a read-only standby: name its primary in journal.url, or all servers with "     \
     "target_session_attrs=read-write"
@@ -103,7 +106,7 @@ static void fail_rows(struct xf_journal_link *link, const PGresult *rows)
     } else if (state != NULL && (strcmp(state, "42P01") == 0 || strcmp(state, "3F000") == 0)) {
         advice = ": run `crossfade db migrate`";
     } else if (state != NULL && strcmp(state, "25006") == 0) {
-        fail(link, READ_ONLY_TEXT);
+        fail(link, NO_WRITES_TEXT);
         return;
     }
     (void) snprintf(text, sizeof(text), "%.200s%s",
