@@ -43,6 +43,12 @@ static bool holding(const struct xf_document *document)
                                       : document->state == XF_CUTOVER_SHIFTING;
 }
 
+/* Until start_at, and until its first window opens, a cutover's time has not begun. */
+static bool awaited(const struct xf_document *document)
+{
+    return document->step < 0 && document->weight == 0 && document->holds[XF_HOLD_WINDOW].on;
+}
+
 void xf_progress_tick(struct xf_progress *progress, const struct xf_document *document,
                       int64_t boot_ms, bool in_force, bool counts)
 {
@@ -70,7 +76,7 @@ void xf_progress_tick(struct xf_progress *progress, const struct xf_document *do
     if (!xf_cutover_runs(document->state)) {
         return;
     }
-    progress->elapsed_ms += passed;
+    progress->elapsed_ms += awaited(document) ? 0 : passed;
     progress->moved_ms = progress->weight == document->weight ? progress->moved_ms + passed : 0;
     progress->weight = document->weight;
     if (document->retreated) {

@@ -26,7 +26,7 @@ struct xf_progress {
     int64_t step_ms;     /* hold time counted in this step */
     int64_t ramp_ms;     /* of the ramp, or of an abort's fall */
     int64_t retreat_ms;  /* since the retreat */
-    int64_t elapsed_ms;  /* of the cutover, held or not: for the deadline */
+    int64_t elapsed_ms;  /* since the first step might begin, held or not: for the deadline */
     int64_t moved_ms;    /* since the ramp last moved */
     /* not kept in the checkpoint */
     unsigned weight; /* at the last tick: moved_ms begins anew when it changes */

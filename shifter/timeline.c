@@ -174,7 +174,8 @@ static void warn_of_ends(const struct xf_plan *plan, int64_t now_ms, struct xf_t
     }
     if (timeline->ends_ms == XF_TIMELINE_NEVER) {
         warn(timeline, "no window opens within two weeks");
-    } else if (plan->deadline_ms != 0 && timeline->ends_ms - now_ms > plan->deadline_ms) {
+    } else if (plan->deadline_ms != 0 &&
+               timeline->ends_ms - timeline->begins_ms > plan->deadline_ms) {
         warn(timeline, "the deadline comes before the end of the soak");
     }
 }

@@ -962,6 +962,21 @@ static void the_deadline_acts_once(void **state)
     bench_close(&other);
 }
 
+static void the_deadline_runs_from_when_the_plan_may_begin(void **state)
+{
+    struct bench *bench = *state;
+    assert_int_equal(bench_start(bench, SHORT "start_at: 2027-01-01T00:00:00Z\ndeadline: 20s\n"),
+                     0);
+    bench_run(bench, 600000);
+    assert_false(bench_held(bench, XF_HOLD_DEADLINE));
+    assert_int_equal(bench_verb(bench, ann, "pause", "{}"), 0);
+    bench->facts.wall_ms = 1798761600000; /* that moment */
+    bench_run(bench, 15000);
+    assert_false(bench_held(bench, XF_HOLD_DEADLINE));
+    bench_run(bench, 10000); /* from then on holds do not stop it */
+    assert_true(bench_held(bench, XF_HOLD_DEADLINE));
+}
+
 /* ---- conditions and repetition ---- */
 
 static int conditional(struct bench *bench, const char *request, const char *verb,
@@ -1098,6 +1113,7 @@ int main(void)
         CASE(attempts_count_and_each_draws_a_new_seed),
         CASE(a_bare_start_waits_at_0_for_its_operator),
         CASE(the_deadline_acts_once),
+        CASE(the_deadline_runs_from_when_the_plan_may_begin),
         CASE(another_generation_is_exit_4_whatever_the_verb),
         CASE(a_repeated_step_acts_once),
         CASE(a_known_request_gets_its_first_answer),

@@ -152,9 +152,10 @@ static void warnings_name_what_a_plan_lacks(void **state)
             fail_msg("no warning \"%s\"", parts[i]);
         }
     }
-    free(timeline);
+    free(timeline); /* the deadline runs from start_at */
     timeline = timeline_of(PLAN_HEAD "steps: [{weight: 5%, hold: 1h}, {weight: 50%, hold: 1h}, "
-                                     "{weight: 100%, hold: 1h}]\nsignal: {webhook: ops}\n",
+                                     "{weight: 100%, hold: 1h}]\nsignal: {webhook: ops}\n"
+                                     "start_at: 2036-11-22T00:00:00Z\ndeadline: 4h\n",
                            1000);
     assert_int_equal(timeline->warnings_count, 0);
     free(timeline);
