@@ -297,6 +297,7 @@ static void got_judge(void *context, enum xf_store_result result, const char *te
 static void lead(struct xf_tenure *tenure)
 {
     tenure->phase = XF_TENURE_LEADING;
+    tenure->unsure = true;
     tenure->journal_behind_ms = 0;
     if (tenure->options.journal != NULL) {
         xf_journal_lead(tenure->options.journal, tenure->service->name, tenure->holder,
@@ -478,7 +479,12 @@ static void decide(struct xf_tenure *tenure)
     xf_tenure_facts(tenure, NULL, &facts);
     xf_progress_tick(&tenure->progress, tenure->document, facts.boot_ms, facts.fleet.in_force,
                      !tenure->write.on && xf_control_counts(tenure->document, &facts));
-    if (tenure->write.on || xf_tenure_recovering(tenure) || write_first(tenure)) {
+    if (tenure->write.on) {
+        return;
+    }
+    bool recovering = xf_tenure_recovering(tenure);
+    tenure->unsure = recovering || tenure->holds_newer;
+    if (recovering || write_first(tenure)) {
         return;
     }
     xf_tenure_commands_tick(tenure);

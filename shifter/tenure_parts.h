@@ -95,6 +95,7 @@ struct xf_tenure {
 
     /* tenure_recover.c */
     int64_t created_ms, led_ms;
+    bool unsure;      /* nobody has compared what was loaded with what the fleet knows */
     bool doubted;     /* the store was found empty, damaged or older: the fleet is heard first */
     bool unreadable;  /* what stands there is not ours: written over only with what is known */
     bool log_differs; /* the log's top is elsewhere than the state: it is read, and passed */

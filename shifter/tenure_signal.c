@@ -27,6 +27,12 @@ void xf_tenure_signal_record(const struct xf_document *document, struct xf_signa
     (void) snprintf(ret->to, sizeof(ret->to), "%s", to);
 }
 
+/* What is loaded must be the fleet's newest first: the store may have lost that it was revoked. */
+static bool may_send(const struct xf_tenure *tenure)
+{
+    return xf_tenure_leads(tenure) && !tenure->unsure;
+}
+
 /* Sent until accepted: through finalizing and finalized as well, while no new cutover begins. */
 static bool due(const struct xf_tenure *tenure)
 {
@@ -48,7 +54,7 @@ static void record_stands(void *context, enum xf_store_result result, const char
     struct xf_tenure *tenure = context;
     XF_ASSERT(tenure->magic == XF_TENURE_MAGIC);
     tenure->checking = false;
-    bool stands = result == XF_STORE_OK && xf_tenure_leads(tenure) && due(tenure) &&
+    bool stands = result == XF_STORE_OK && may_send(tenure) && due(tenure) &&
                   tenure->checked_sequence == tenure->document->signal.sequence;
     if (result != XF_STORE_OK) {
         xf_tenure_note(tenure, "signal.record_failed", message != NULL ? message : "");
@@ -67,7 +73,7 @@ void xf_tenure_signal_check(struct xf_tenure *tenure)
         return; /* its answer serves */
     }
     char *body = NULL;
-    if (xf_tenure_leads(tenure) && due(tenure)) {
+    if (may_send(tenure) && due(tenure)) {
         xf_tenure_signal_record(tenure->document, &record);
         body = xf_signal_body(&record);
     }
@@ -84,7 +90,7 @@ void xf_tenure_signal_check(struct xf_tenure *tenure)
 
 void xf_tenure_signal_tick(struct xf_tenure *tenure)
 {
-    unsigned wanted = xf_tenure_leads(tenure) && due(tenure) && !tenure->write.on
+    unsigned wanted = may_send(tenure) && due(tenure) && !tenure->write.on
                           ? tenure->document->signal.sequence
                           : 0;
     if (tenure->write.on || wanted == tenure->delivering) {

@@ -23,6 +23,7 @@
 #define SIM_FLIGHTS  8u
 #define SIM_QUIET_MS 1000
 #define SIM_TICK_MS  100
+#define SIM_LATE_MS  10000 /* a late write is on its way for up to so long */
 
 #define SIM_WALL_MS 1790000000000 /* 2026-09-21 14:13:20 UTC, a Monday: time 0 */
 

@@ -11,6 +11,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define GONE_MS 8000 /* who has been away for so long is known to be */
+
 /* I9, I10: versions only rise, and no write_id stands twice. */
 static void check_order(const struct sim_look *look)
 {
@@ -74,10 +76,12 @@ static void check_step_time(const struct sim_look *look)
     }
 }
 
-/* Invariant 4, I6, I8: nobody that may still reach blue when it is called safe. */
+/* Invariant 4, I6, I8: nobody that may still reach blue when it is called safe.  A write that is
+ * late says what was true when it was decided. */
 static void check_safe(const struct sim_look *look)
 {
     struct sim *sim = look->sim;
+    int64_t long_ago = sim->now - GONE_MS - (sim->options.late_writes > 0 ? SIM_LATE_MS : 0);
     if (look->after->state != XF_CUTOVER_SAFE || look->before->state == XF_CUTOVER_SAFE) {
         return;
     }
@@ -90,8 +94,8 @@ static void check_safe(const struct sim_look *look)
             continue; /* a person said that it does not count */
         }
         if (!proxy->alive || proxy->document == NULL) {
-            if (sim->now - 8000 > proxy->frozen_until &&
-                sim->now - 8000 > proxy->began_at) { /* dead for long: it must block */
+            if (long_ago > proxy->frozen_until &&
+                long_ago > proxy->began_at) { /* dead for long: it must block */
                 sim_breach(sim, "I8: safe although %s has vanished", proxy->name);
             }
             continue;

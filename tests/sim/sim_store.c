@@ -335,7 +335,7 @@ static struct op *post(struct xf_store *base, enum op_kind kind, void *callback,
     op->returns = op->arrives && !sim_chance(sim, faults);
     uint64_t way = sim_chance(sim, faults) ? (sim_chance(sim, 200) ? 8000 : 900) : 10;
     if (kind == OP_WRITE && sim_faulty(sim) && sim_chance(sim, sim->options.late_writes)) {
-        way = 10000;
+        way = SIM_LATE_MS;
     }
     sim_later(sim, 1 + (int64_t) sim_draw(sim, way), arrived, op);
     return op;
