@@ -92,6 +92,11 @@ function setBusy(busy) {
     setText(byId("ask-cancel"), busy ? "Close" : "Cancel");
 }
 
+function close() {
+    asked = null; // now: the event of closing comes later, when another may be open
+    byId("ask").close();
+}
+
 function argumentsOf(verb) {
     if (verb.name !== "resume") {
         return {};
@@ -150,7 +155,7 @@ async function send(look) {
     try {
         say(sentenceOf(verb, await command(own.status.service, verb.name, bodyOf(verb))), false);
         if (asked === own) {
-            byId("ask").close();
+            close();
         }
     } catch (refusal) {
         if (!(refusal instanceof Refusal)) {
@@ -199,9 +204,11 @@ export function beginVerbs(look) {
     });
     byId("verbs").replaceChildren(...buttons);
     byId("ask-form").addEventListener("submit", (event) => submitted(event, look));
-    byId("ask-cancel").addEventListener("click", () => byId("ask").close());
-    byId("ask").addEventListener("close", () => {
-        asked = null;
+    byId("ask-cancel").addEventListener("click", close);
+    byId("ask").addEventListener("close", () => { // by Escape
+        if (!byId("ask").open) {
+            asked = null;
+        }
     });
 }
 
