@@ -119,6 +119,11 @@ class Proxy:
                 self.process.wait()
             self.process = None
 
+    def restart(self, cpu):
+        """So that no memory that was freed before hides what is taken now."""
+        self.stop()
+        self.start(cpu)
+
 
 def fill(template, folder, **values):
     text = (TREE / "bench" / template).read_text()
@@ -284,11 +289,13 @@ def main():
             if not arguments.only or "tls-idle" in arguments.only:
                 print(f"\nidle TLS connections ({TLS_IDLE})")
                 for proxy in [p for p in proxies if p.tls_port]:
+                    proxy.restart(0)
                     tls_idle[proxy.name] = idle_bytes(proxy, TLS_IDLE, 1, tls=True)
                     print(f"  {proxy.name:12} {tls_idle[proxy.name]:8.0f} bytes each")
             if not arguments.only or "idle" in arguments.only.split(","):
                 print(f"\nidle keep-alive connections ({IDLE})")
                 for proxy in proxies:
+                    proxy.restart(0)
                     idle[proxy.name] = idle_bytes(proxy, IDLE, 1)
                     print(f"  {proxy.name:12} {idle[proxy.name]:8.0f} bytes each")
             table = measure(proxies, backend, rows, 3 if arguments.quick else 7, 0.5)

@@ -428,6 +428,7 @@ enum xf_step xf_exchange_pull_answer(struct xf_exchange *exchange)
     size_t length = held + (size_t) got;
     exchange->drained = length < room;
     if (exchange->state == XF_EXCHANGE_WAITING) {
+        upstream->large = length > XF_GATHER_BYTES;
         return parse_heads(exchange, bytes, length, held);
     }
     return pass_body(exchange, bytes, length, NULL, 0);

@@ -120,8 +120,8 @@ static bool may_stay(struct xf_upstream *upstream)
 static bool awaits_head(const struct xf_upstream *upstream)
 {
     const struct xf_exchange *exchange = upstream->exchange;
-    return exchange != NULL && exchange->state == XF_EXCHANGE_WAITING && exchange->answer == NULL &&
-           !upstream->connecting && upstream->conn.readable &&
+    return exchange != NULL && exchange->state == XF_EXCHANGE_WAITING && !upstream->large &&
+           exchange->answer == NULL && !upstream->connecting && upstream->conn.readable &&
            (upstream->conn.tls == NULL || xf_tls_hungry(&upstream->conn));
 }
 

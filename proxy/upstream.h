@@ -24,6 +24,7 @@ struct xf_upstream {
     uint32_t server;              /* over all clusters */
     bool connecting;
     bool reused; /* came from the pool */
+    bool large;  /* its last answer began with more than is gathered: it reads for itself */
 };
 
 /* Begins a connection for `exchange`; NULL: it failed at once, errno says why. */
