@@ -1,7 +1,8 @@
 /*
  * store_redis.c -- the store of a fleet: keys `cf:{NAMESPACE:service}:…`, changed by scripts.
  *
- * One connection, pipelined: each call is a request (store_redis_request.h).
+ * One connection, pipelined: each call is a request (store_redis_request.h).  What a replica must
+ * have goes over a second one (store_redis_signal.c).
  */
 #include "shifter/store_redis_request.h"
 
@@ -25,6 +26,13 @@ static void on_ready(void *context, bool up, const char *why)
         xf_redis_probe(store);
     }
     xf_redis_note_ok(store);
+}
+
+static void on_sure_ready(void *context, bool up, const char *why)
+{
+    (void) context; /* who needs it is told when the call cannot be sent */
+    (void) up;
+    (void) why;
 }
 
 /* ---- reads ---- */
@@ -239,6 +247,7 @@ static void redis_write(struct xf_store *base, const struct xf_store_write *writ
     }
     request->generation = write->next.generation;
     request->durable = write->durable;
+    request->sure = write->durable;
     xf_redis_add_script(request, XF_SCRIPT_WRITE, 4, true);
     xf_redis_add_key(request, write->service, "state");
     xf_redis_add_key(request, write->service, "log");
@@ -312,8 +321,11 @@ static void redis_swap_lease(struct xf_store *base, const char *service,
 static void redis_destroy(struct xf_store *base)
 {
     struct xf_redis_store *store = xf_redis_store_of(base);
+    struct xf_resp *sure = store->sure;
     xf_resp_destroy(store->resp); /* what is open becomes LOST */
     store->resp = NULL;
+    store->sure = NULL;
+    xf_resp_destroy(sure);
     xf_store_answers_release(&store->answers);
     free(store);
 }
@@ -351,8 +363,10 @@ int xf_store_redis_open(const struct xf_config *config, struct event_base *loop,
         xf_script_sha((enum xf_script_name) i, store->shas[i]);
     }
     struct xf_resp_calls calls = {on_ready, store};
+    struct xf_resp_calls sure_calls = {on_sure_ready, store};
     if (xf_store_answers_init(&store->answers, loop) != 0 ||
-        (store->resp = xf_resp_create(loop, clock, &config->store, &calls)) == NULL) {
+        (store->resp = xf_resp_create(loop, clock, &config->store, &calls)) == NULL ||
+        (store->sure = xf_resp_create(loop, clock, &config->store, &sure_calls)) == NULL) {
         redis_destroy(&store->base);
         return XF_FAIL(err, XF_E_NO_MEMORY, "store %s: out of memory", config->store.url);
     }

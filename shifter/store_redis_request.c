@@ -112,10 +112,14 @@ void xf_redis_request_send(struct xf_redis_request *request)
     }
     if (request->failed) {
         xf_redis_request_end(request, XF_STORE_LOST, "out of memory");
-    } else if (store->resp == NULL) {
+        return;
+    }
+    struct xf_resp *resp = request->sure ? store->sure : store->resp;
+    if (resp == NULL) {
         xf_redis_request_end(request, XF_STORE_LOST, "closed"); /* asked by a last answer */
-    } else if (!xf_resp_call(store->resp, request->count, arguments, NULL, 0, on_answer, request)) {
-        xf_redis_request_end(request, XF_STORE_LOST, xf_resp_why(store->resp));
+    } else if (!xf_resp_call(resp, request->count, arguments, NULL,
+                             request->sure ? XF_REDIS_ACKNOWLEDGE_MS : 0, on_answer, request)) {
+        xf_redis_request_end(request, XF_STORE_LOST, xf_resp_why(resp));
     }
 }
 
@@ -151,7 +155,8 @@ static void got_error(struct xf_redis_request *request, const char *error)
     }
     if (strncmp(error, "READONLY", 8) == 0 || strncmp(error, "MASTERDOWN", 10) == 0 ||
         strncmp(error, "MOVED", 5) == 0) {
-        xf_resp_reconnect(store->resp, error); /* this server is not, or no longer, the one */
+        /* this server is not, or no longer, the one */
+        xf_resp_reconnect(request->sure ? store->sure : store->resp, error);
     }
     store->refused = store->refused || request->changes;
     xf_store_set_ok(&store->base, store->clock, false);
@@ -193,9 +198,29 @@ static void got_status(struct xf_redis_request *request, const redisReply *reply
     xf_redis_request_end(request, result, "");
 }
 
+/* What a result of a read says where no error of the server does. */
+static void describe(const struct xf_redis_request *request, enum xf_store_result result,
+                     char out[XF_STORE_MESSAGE_BYTES])
+{
+    const struct xf_redis_store *store = request->store;
+    out[0] = '\0';
+    if (result == XF_STORE_UNREADABLE) {
+        snprintf(out, XF_STORE_MESSAGE_BYTES, "not ours, or damaged");
+    } else if (result == XF_STORE_REFUSED || result == XF_STORE_LOST) {
+        snprintf(out, XF_STORE_MESSAGE_BYTES, "no replica acknowledged %s (%u connected%s)",
+                 request->durable ? "the change" : "the record", store->replicas,
+                 store->replicas == 0 ? "; there was one lately" : "");
+    }
+}
+
 static void on_answer(void *context, const redisReply *reply, const char *why)
 {
-    struct xf_redis_request *request = context;
+    xf_redis_request_answered(context, reply, why);
+}
+
+void xf_redis_request_answered(struct xf_redis_request *request, const redisReply *reply,
+                               const char *why)
+{
     XF_ASSERT(request->store->magic == XF_REDIS_MAGIC);
     if (reply == NULL) {
         xf_redis_request_end(request, XF_STORE_LOST, why);
@@ -208,14 +233,16 @@ static void on_answer(void *context, const redisReply *reply, const char *why)
         xf_redis_note_ok(request->store);
         if (request->again) {
             request->again = false;
-            xf_redis_request_send(request);
+            if (request->waits) {
+                xf_redis_acknowledge(request);
+            } else {
+                xf_redis_request_send(request);
+            }
             return;
         }
-        xf_redis_request_end(request, result,
-                             result == XF_STORE_UNREADABLE ? "not ours, or damaged"
-                             : result == XF_STORE_REFUSED  ? "no replica acknowledged the record"
-                             : result == XF_STORE_LOST     ? "no replica acknowledged it"
-                                                           : "");
+        char message[XF_STORE_MESSAGE_BYTES];
+        describe(request, result, message);
+        xf_redis_request_end(request, result, message);
     }
 }
 

@@ -14,9 +14,10 @@
 #include "shifter/store_redis_reply.h"
 #include "shifter/store_redis_script.h"
 
-#define XF_REDIS_MAGIC         0x72656473u
-#define XF_REDIS_ARGUMENTS_MAX 24u
-#define XF_REDIS_ROLE_MS       5000 /* between questions for the replicas */
+#define XF_REDIS_MAGIC          0x72656473u
+#define XF_REDIS_ARGUMENTS_MAX  24u
+#define XF_REDIS_ROLE_MS        5000 /* between questions for the replicas */
+#define XF_REDIS_ACKNOWLEDGE_MS 1000 /* for a replica to have what was written */
 
 struct xf_redis_store {
     struct xf_store base; /* first: the interface hands it back */
@@ -24,6 +25,7 @@ struct xf_redis_store {
     const struct xf_config_store *config;
     const struct xf_clock *clock;
     struct xf_resp *resp;
+    struct xf_resp *sure; /* a second connection, for what a replica must have: WAIT blocks it */
     struct xf_store_answers answers;
     char shas[XF_SCRIPTS][XF_SCRIPT_SHA_BYTES];
     struct xf_store_prune prune;
@@ -32,6 +34,9 @@ struct xf_redis_store {
     int64_t probed_ms;
     int64_t role_asked_ms;
     int64_t replica_seen_ms; /* boot time at which this connection's server had one; 0: never */
+    unsigned replicas;       /* as told last */
+    struct xf_redis_request *acknowledging;  /* whose WAIT is under way, linked by `next` */
+    struct xf_redis_request *unacknowledged; /* who came meanwhile: the next WAIT is theirs */
 };
 
 /* One call under way. */
@@ -51,6 +56,9 @@ struct xf_redis_request {
     uint64_t generation;                     /* of a write; 0: none */
     char *signal[5]; /* owned: keys and arguments of what is still to be done */
     bool durable;    /* of a write: only what a replica has, and is found again, has happened */
+    bool sure;       /* it goes over the second connection */
+    bool waits;      /* with `again`: what comes next is a replica's acknowledgement */
+    struct xf_redis_request *next;
 };
 
 struct xf_redis_store *xf_redis_store_of(struct xf_store *base);
@@ -67,6 +75,9 @@ void xf_redis_add_key(struct xf_redis_request *request, const char *service, con
 void xf_redis_add_script(struct xf_redis_request *request, enum xf_script_name script,
                          unsigned keys, bool changes);
 void xf_redis_drop_arguments(struct xf_redis_request *request);
+/* The answer to what was sent, NULL where it will not come: the request ends or goes on. */
+void xf_redis_request_answered(struct xf_redis_request *request, const redisReply *reply,
+                               const char *why);
 /* A script over the lease and one key, with holder, epoch and a text.  NULL: it has ended. */
 struct xf_redis_request *xf_redis_start_fenced(struct xf_store *base, enum xf_script_name script,
                                                const char *service, const char *key,
@@ -86,6 +97,8 @@ void xf_redis_look_for_replicas(struct xf_redis_store *store);
 int xf_redis_replicas(struct xf_redis_store *store, const redisReply *reply);
 
 /* In store_redis_signal.c. */
+/* Takes the request: it is answered by a WAIT that serves all that came before it. */
+void xf_redis_acknowledge(struct xf_redis_request *request);
 /* A write happened: goes on until it is acknowledged and was read again. */
 void xf_redis_make_sure(struct xf_redis_request *request);
 void xf_redis_write_signal(struct xf_store *base, const char *service, const char *holder,

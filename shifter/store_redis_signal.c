@@ -4,13 +4,18 @@
  *
  * Replication is asynchronous.  A failover right after the write could forget the record, and the
  * document that was written before it, so nothing is announced before a replica has both.
+ *
+ *     write --> ROLE: are there replicas? --> the shared WAIT --> read again, or announce
+ *
+ * WAIT blocks its connection, so all this has one of its own: beats of leases never queue behind
+ * it.  One WAIT is under way at a time and serves every request that was written before it.
  */
 #include "shifter/store_redis_request.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#define ACKNOWLEDGE_MS  "1000"       /* for a replica to have the record */
 #define REPLICA_LOST_MS (600 * 1000) /* so long a replica that went is missed */
 
 /* Places of a write's arguments behind EVALSHA, the script and the number of keys. */
@@ -45,6 +50,7 @@ static enum xf_store_result read_announced(struct xf_redis_request *request,
 static enum xf_store_result announce(struct xf_redis_request *request)
 {
     begin_again(request, read_announced);
+    request->sure = false; /* nothing more to wait for: it goes out at once */
     xf_redis_add_script(request, XF_SCRIPT_ANNOUNCE, 2, true);
     for (size_t i = 0; i < XF_COUNT(request->signal); i++) {
         xf_redis_add(request, request->signal[i]);
@@ -95,7 +101,8 @@ int xf_redis_replicas(struct xf_redis_store *store, const redisReply *reply)
         reply->element[2]->type != REDIS_REPLY_ARRAY) {
         return -1;
     }
-    if (reply->element[2]->elements > 0) {
+    store->replicas = (unsigned) reply->element[2]->elements;
+    if (store->replicas > 0) {
         store->replica_seen_ms = now;
         return (int) reply->element[2]->elements;
     }
@@ -116,11 +123,63 @@ static enum xf_store_result read_replicas(struct xf_redis_request *request, cons
         return acknowledged(request);
     }
     begin_again(request, read_acknowledged);
-    xf_redis_add(request, "WAIT");
-    xf_redis_add(request, "1");
-    xf_redis_add(request, ACKNOWLEDGE_MS);
+    request->waits = true;
     return XF_STORE_OK;
 }
+
+/* ---- one WAIT for all ---- */
+
+static void got_acknowledgement(void *context, const redisReply *reply, const char *why);
+
+static void answer_all(struct xf_redis_request *request, const redisReply *reply, const char *why)
+{
+    while (request != NULL) {
+        struct xf_redis_request *next = request->next;
+        request->next = NULL;
+        xf_redis_request_answered(request, reply, why);
+        request = next;
+    }
+}
+
+/* Those that came while a WAIT was under way have theirs now. */
+static void wait_for_replica(struct xf_redis_store *store)
+{
+    char ms[16];
+    snprintf(ms, sizeof(ms), "%d", XF_REDIS_ACKNOWLEDGE_MS);
+    const char *const wait[] = {"WAIT", "1", ms};
+    struct xf_redis_request *requests = store->unacknowledged;
+    if (store->acknowledging != NULL || requests == NULL) {
+        return;
+    }
+    store->unacknowledged = NULL;
+    if (store->sure != NULL && xf_resp_call(store->sure, XF_COUNT(wait), wait, NULL,
+                                            XF_REDIS_ACKNOWLEDGE_MS, got_acknowledgement, store)) {
+        store->acknowledging = requests;
+    } else {
+        answer_all(requests, NULL, store->sure != NULL ? xf_resp_why(store->sure) : "closed");
+    }
+}
+
+static void got_acknowledgement(void *context, const redisReply *reply, const char *why)
+{
+    struct xf_redis_store *store = context;
+    XF_ASSERT(store->magic == XF_REDIS_MAGIC);
+    struct xf_redis_request *requests = store->acknowledging;
+    store->acknowledging = NULL;
+    answer_all(requests, reply, why);
+    wait_for_replica(store);
+}
+
+void xf_redis_acknowledge(struct xf_redis_request *request)
+{
+    struct xf_redis_store *store = request->store;
+    request->waits = false;
+    request->next = store->unacknowledged;
+    store->unacknowledged = request;
+    wait_for_replica(store);
+}
+
+/* ---- how it begins ---- */
 
 static void take_argument(struct xf_redis_request *request, size_t to, size_t from)
 {
@@ -161,6 +220,7 @@ void xf_redis_write_signal(struct xf_store *base, const char *service, const cha
         base, XF_SCRIPT_SIGNAL, service, "decommission", holder, epoch, record, callback, context);
     if (request != NULL) {
         request->changes = true;
+        request->sure = true;
         request->read = read_recorded;
         xf_redis_request_send(request);
     }

@@ -46,6 +46,7 @@ struct xf_pending_write {
     char *document, *entry; /* texts */
     bool restored;
     bool final; /* into safe or finalizing: the roster must stand, a replica must have it */
+    char why[XF_SENTENCE_BYTES]; /* it was lost */
     bool for_command;
     struct xf_message_command command; /* whose change this is */
 };

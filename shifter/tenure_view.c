@@ -219,6 +219,24 @@ static void fill_step(struct xf_tenure *tenure, struct view *view)
     }
 }
 
+/* Why no change can be written, and what would end that. */
+static void say_store(const struct xf_tenure *tenure, struct xf_hold_entry *hold)
+{
+    const struct xf_pending_write *write = &tenure->write;
+    bool unsure = write->on && write->final && write->why[0] != '\0' && tenure->options.store->ok;
+    if (unsure) {
+        (void) snprintf(hold->sentence, sizeof(hold->sentence),
+                        "%s waits until a replica has it: %.300s",
+                        xf_cutover_state_name(write->decision.document->state), write->why);
+    } else {
+        (void) snprintf(hold->sentence, sizeof(hold->sentence),
+                        "the store takes no changes; traffic flows on at the last weight");
+    }
+    (void) snprintf(hold->lifted_by, sizeof(hold->lifted_by), "%s",
+                    unsure ? "a replica that acknowledges, or taking it out of Redis"
+                           : "the store's return");
+}
+
 static void fill_store(struct xf_tenure *tenure, struct view *view)
 {
     bool ok = xf_tenure_store_ok(tenure);
@@ -234,10 +252,8 @@ static void fill_store(struct xf_tenure *tenure, struct view *view)
     if (view->shown != NULL) {
         struct xf_hold_entry *hold = &view->shown->holds[XF_HOLD_STORE];
         *hold = (struct xf_hold_entry){.on = true, .since_ms = tenure->ok_wall_ms};
-        (void) snprintf(hold->sentence, sizeof(hold->sentence),
-                        "the store takes no changes; traffic flows on at the last weight");
         (void) snprintf(hold->by, sizeof(hold->by), "crossfade");
-        (void) snprintf(hold->lifted_by, sizeof(hold->lifted_by), "the store's return");
+        say_store(tenure, hold);
         view->status.document = view->shown;
     }
 }

@@ -171,6 +171,7 @@ static void write_done(void *context, enum xf_store_result result, const char *m
         return;
     case XF_STORE_LOST:
         write->lost = true;
+        (void) snprintf(write->why, sizeof(write->why), "%.400s", message != NULL ? message : "");
         tenure->retry_ms = xf_tenure_now(tenure) + XF_RETRY_MS;
         return;
     case XF_STORE_REFUSED:

@@ -193,8 +193,14 @@ def test_a_silent_replica_holds_the_signal_back(split):
         hosts[0].cli("start", plan, check=0)
         hosts[0].wait_status(lambda s: s["state"] == "draining" and any(
             hold["reason"] == "store" for hold in s["holds"]) or not s["store"]["ok"], 30, "a store that is not sure")
-        time.sleep(3)
+        epoch = hosts[0].status()["leader"]["epoch"]
+        time.sleep(6)
         assert split.pair.primary.command("GET", KEY + "decommission").strip() == ""
+        status = hosts[1].status()  # who blocks is named, and waiting for it costs no lease
+        held = next(hold for hold in status["holds"] if hold["reason"] == "store")
+        assert "no replica acknowledged" in held["sentence"] and "1 connected" in held["sentence"], held
+        assert "no replica acknowledged" in hosts[1].cli("why").out
+        assert status["leader"]["epoch"] == epoch
     finally:
         split.pair.replica.thaw()
     hosts[0].wait_status(lambda s: s["state"] == "safe" and s["signal"]["sequence"] == 1, 20, "safe")

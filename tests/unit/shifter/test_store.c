@@ -912,6 +912,35 @@ static void redis_where_there_are_replicas_one_must_have_the_signals_record(void
     redis_bench_stop(&replica);
 }
 
+static void redis_a_replica_that_does_not_acknowledge_delays_no_beat(void **state)
+{
+    struct place *place = *state;
+    struct redis_bench replica;
+    struct answer signals[3] = {0};
+    lead(place);
+    redis_bench_start(&replica);
+    redis_by_hand(&replica, "REPLICAOF 127.0.0.1 %u", place->redis.port);
+    assert_true(run_until(place, has_replica, 15000));
+    assert_int_equal(ask_signal(place, HOLDER_A, 1, "{}"), XF_STORE_OK);
+    kill(replica.pid, SIGSTOP);
+    for (size_t i = 0; i < XF_COUNT(signals); i++) { /* one WAIT each would take three seconds */
+        place->store->calls->write_signal(place->store, SERVICE, HOLDER_A, 1, "{\"n\":1}",
+                                          answer_done, &signals[i]);
+    }
+    (void) run_until(place, NULL, 200);
+    int64_t began = xf_clock_monotonic_ms(xf_clock_system());
+    assert_int_equal(ask_swap(place, HOLDER_A, 1, HOLDER_A, 1, 2), XF_STORE_OK);
+    assert_true(xf_clock_monotonic_ms(xf_clock_system()) - began < 500);
+    assert_false(signals[0].came);
+    (void) run_until(place, NULL, 2600);
+    for (size_t i = 0; i < XF_COUNT(signals); i++) {
+        assert_int_equal(signals[i].times, 1);
+        assert_int_equal(signals[i].result, XF_STORE_REFUSED);
+        assert_non_null(strstr(signals[i].message, "no replica acknowledged the record (1 conn"));
+    }
+    redis_bench_stop(&replica);
+}
+
 static void redis_a_last_write_needs_a_replica_and_is_repeated_until_one_has_it(void **state)
 {
     struct place *place = *state;
@@ -1118,6 +1147,7 @@ int main(void)
         ON_REDIS(redis_a_server_that_talks_nonsense_is_a_store_that_is_away),
         ON_REDIS(redis_a_long_log_is_read_page_by_page),
         ON_REDIS(redis_a_last_write_needs_a_replica_and_is_repeated_until_one_has_it),
+        ON_REDIS(redis_a_replica_that_does_not_acknowledge_delays_no_beat),
         ON_REDIS(redis_a_last_write_is_refused_where_the_roster_changed),
         ON_REDIS(redis_a_right_that_lacks_is_named_and_nothing_is_done_without_it),
         ON_REDIS(redis_where_there_are_replicas_one_must_have_the_signals_record),
