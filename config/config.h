@@ -106,7 +106,7 @@ struct xf_config_service {
     struct xf_config_limits limits;     /* head, fields, body; the rest is per host */
     struct xf_config_override override;
     unsigned first_pair; /* statistics blocks (service, cluster) begin at this number */
-    char digest[17];     /* hex: XXH3 of this service's clusters and their servers */
+    char digest[17];     /* hex: XXH3 of its and its followers' clusters and their servers */
 };
 
 struct xf_config_server {

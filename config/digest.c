@@ -78,6 +78,17 @@ static void write_hash(const struct xf_text *text, char ret[17])
     snprintf(ret, 17, "%016llx", (unsigned long long) XXH3_64bits(text->data, text->length));
 }
 
+static bool add_follower(struct xf_text *text, const struct xf_config *config,
+                         const struct xf_config_service *follower)
+{
+    bool done = true;
+    xf_text_printf(text, "follower %s\n", follower->name);
+    for (unsigned i = 0; i < follower->clusters_count && done; i++) {
+        done = add_cluster(text, &config->clusters[follower->clusters[i]]);
+    }
+    return done;
+}
+
 bool xf_digest_fill(struct xf_config *config)
 {
     struct xf_text whole, one;
@@ -90,6 +101,11 @@ bool xf_digest_fill(struct xf_config *config)
         xf_text_printf(&one, "service %s\n", service->name);
         for (unsigned j = 0; j < service->clusters_count && done; j++) {
             done = add_cluster(&one, &config->clusters[service->clusters[j]]);
+        }
+        for (unsigned j = 0; j < config->services_count && done; j++) {
+            if (config->services[j].follows == (int) i) {
+                done = add_follower(&one, config, &config->services[j]);
+            }
         }
         write_hash(&one, service->digest);
         xf_text_printf(&whole, "%s %s\n", service->name, service->digest);

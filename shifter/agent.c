@@ -173,7 +173,7 @@ static int make_parts(struct xf_agent *agent, struct xf_error *err)
     agent->beat_event = every(agent, beat, BEAT_US);
     agent->snapshot_event = every(agent, save, SNAPSHOT_US);
     agent->samples = xf_agent_samples_create();
-    agent->writer = xf_snapshot_writer_create(agent->start->state_dir_fd);
+    agent->writer = xf_snapshot_writer_create(agent->start->state_dir_fd, XF_SNAPSHOT_FILE);
     agent->forward = xf_agent_forward_create(agent);
     agent->checks = xf_agent_checks_create();
     agent->access = xf_admin_access_create();

@@ -176,6 +176,48 @@ static void bus_connected(void *context, bool up)
     }
 }
 
+static void bus_refused(void *context, const char *why)
+{
+    struct xf_agent *agent = context;
+    char quoted[XF_LOG_QUOTE_BYTES];
+    agent->refused = why != NULL;
+    xf_agent_copy(agent->bus_error, sizeof(agent->bus_error), why != NULL ? why : "");
+    xf_log(why != NULL ? XF_LOG_ERROR : XF_LOG_NOTICE, "agent.twice", "proxy=%s problem=%s",
+           agent->self.id, xf_log_quote(why != NULL ? why : "no longer", quoted));
+}
+
+/* A fresh store, made anew where the old one was lost, is told again; any other state whose first
+ * document had another id is another installation's. */
+static bool bus_ours(void *context, const char *name, const struct xf_version *version,
+                     const char *text)
+{
+    struct xf_agent *agent = context;
+    const struct xf_agent_service *service = xf_agent_find(agent, name);
+    struct xf_document *document = NULL;
+    struct xf_error err = {0};
+    char quoted[XF_LOG_QUOTE_BYTES];
+    if (service == NULL || service->document == NULL || service->version.generation == 0 ||
+        (version->generation <= 1 && xf_version_compare(version, &service->version) < 0) ||
+        xf_document_read(text, &document, &err) != 0) {
+        return true;
+    }
+    bool ours = strcmp(document->install_id, service->document->install_id) == 0;
+    if (!ours) {
+        (void) snprintf(
+            agent->bus_error, sizeof(agent->bus_error),
+            "the store holds the state of another installation (%.36s; this proxy "
+            "belongs to %.36s): see store.namespace, or remove the file " XF_SNAPSHOT_FILE
+            " in proxy.state_dir to join",
+            document->install_id, service->document->install_id);
+        xf_log(XF_LOG_ERROR, "agent.foreign", "service=%s problem=%s", name,
+               xf_log_quote(agent->bus_error, quoted));
+    } else {
+        agent->bus_error[0] = '\0';
+    }
+    xf_document_destroy(document);
+    return ours;
+}
+
 static void try_follow(evutil_socket_t fd, short what, void *arg)
 {
     (void) fd;
@@ -184,6 +226,8 @@ static void try_follow(evutil_socket_t fd, short what, void *arg)
     struct xf_bus_agent_calls calls = {.received = bus_received,
                                        .connected = bus_connected,
                                        .context = agent,
+                                       .refused = bus_refused,
+                                       .ours = bus_ours,
                                        .self = &agent->self};
     struct xf_error err = {0};
     if (xf_bus_follow(agent->start->config, agent->loop, &calls, &agent->bus, &err) == 0) {

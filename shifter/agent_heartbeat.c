@@ -83,7 +83,7 @@ static bool fill_service(const struct xf_agent *agent, unsigned place,
     memcpy(ret->write_id, service->write_id, sizeof(ret->write_id));
     ret->in_force = xf_agent_routes_in_force(agent, service);
     ret->weight = service->weight;
-    memcpy(ret->digest, agent->config->digest, sizeof(ret->digest));
+    memcpy(ret->digest, agent->config->services[place].digest, sizeof(ret->digest));
     ret->fenced = bounded(fenced_of(agent, place));
     ret->learnt = xf_agent_samples_learnt(agent, service->name);
     fill_override(&service->override, ret);

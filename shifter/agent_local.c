@@ -165,6 +165,9 @@ static struct xf_agent_local_wait *begin_wait(struct xf_agent *agent, const char
     struct timeval delay = {.tv_sec = ms / 1000, .tv_usec = ms % 1000 * 1000};
     wait->timer = evtimer_new(agent->loop, wait_over, wait);
     if (wait->timer == NULL || event_add(wait->timer, &delay) != 0) {
+        if (wait->timer != NULL) {
+            event_free(wait->timer);
+        }
         free(wait);
         return NULL;
     }

@@ -1,10 +1,9 @@
 /*
- * agent_snapshot_writer.c -- the one thread of the agent; a mutex guards the text it takes next.
+ * agent_snapshot_writer.c -- the one thread of its process; a mutex guards the text it takes next.
  */
 #include "shifter/agent_snapshot_writer.h"
 
 #include "shifter/agent_file.h"
-#include "shifter/agent_snapshot.h"
 
 #include <pthread.h>
 #include <stdlib.h>
@@ -14,6 +13,7 @@
 
 struct xf_snapshot_writer {
     int dir_fd;
+    const char *name;
     pthread_t thread;
     pthread_mutex_t lock;
     pthread_cond_t changed;
@@ -40,7 +40,7 @@ static void *writer_main(void *arg)
         pthread_mutex_unlock(&writer->lock);
 
         struct xf_error err = {0};
-        int result = xf_agent_file_replace(writer->dir_fd, XF_SNAPSHOT_FILE, text, length, &err);
+        int result = xf_agent_file_replace(writer->dir_fd, writer->name, text, length, &err);
         free(text);
 
         pthread_mutex_lock(&writer->lock);
@@ -53,13 +53,14 @@ static void *writer_main(void *arg)
     return NULL;
 }
 
-struct xf_snapshot_writer *xf_snapshot_writer_create(int dir_fd)
+struct xf_snapshot_writer *xf_snapshot_writer_create(int dir_fd, const char *name)
 {
     struct xf_snapshot_writer *writer = calloc(1, sizeof(*writer));
     if (writer == NULL) {
         return NULL;
     }
     writer->dir_fd = dir_fd;
+    writer->name = name;
     writer->ok = true;
     pthread_condattr_t attributes;
     pthread_condattr_init(&attributes);

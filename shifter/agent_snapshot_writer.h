@@ -14,8 +14,8 @@
 
 struct xf_snapshot_writer;
 
-/* `dir_fd` must outlive it.  NULL: out of memory or threads. */
-XF_NODISCARD struct xf_snapshot_writer *xf_snapshot_writer_create(int dir_fd);
+/* Writes `name` in `dir_fd`; both must outlive it.  NULL: out of memory or threads. */
+XF_NODISCARD struct xf_snapshot_writer *xf_snapshot_writer_create(int dir_fd, const char *name);
 /* Takes `text` over.  Never blocks. */
 void xf_snapshot_writer_put(struct xf_snapshot_writer *writer, char *text, size_t length);
 /* Whether the last write that ended went well; false fills `err` with why. */

@@ -78,7 +78,7 @@ void xf_agent_start_load(struct xf_agent *agent)
 void xf_agent_start_fall_back(struct xf_agent *agent)
 {
     bool changed = false;
-    for (unsigned i = 0; i < agent->services_count; i++) {
+    for (unsigned i = 0; !agent->refused && i < agent->services_count; i++) {
         struct xf_agent_service *service = &agent->services[i];
         if (agent->config->services[i].follows >= 0) {
             continue;

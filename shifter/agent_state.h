@@ -116,6 +116,7 @@ struct xf_agent {
     struct xf_bus_agent *bus; /* NULL: not possible; `bus_error` says why */
     struct event *bus_retry;
     bool bus_up;
+    bool refused; /* another live boot has this identity: nothing is served from the snapshot */
     int64_t bus_changed_ms; /* wall clock */
     int64_t bus_lost_ms;    /* monotonic: since when it is not connected */
     int64_t beat_sent_ms;   /* monotonic: of the last heartbeat that was sent; 0: none */

@@ -107,15 +107,18 @@ static void show_hold(struct xf_document *shown, enum xf_hold hold, int64_t sinc
 static void show_store(const struct xf_agent *agent, const struct xf_agent_service *service,
                        struct xf_document *shown)
 {
-    const char *what = agent->bus_up ? "no leader answers" : "the store does not answer";
+    const char *what = agent->bus_up                 ? "no leader answers"
+                       : agent->bus_error[0] != '\0' ? agent->bus_error
+                                                     : "the store does not answer";
     char since[XF_TIME_TEXT_BYTES] = "an unknown time";
     if (service->confirmed_ms > 0) {
         xf_format_time(service->confirmed_ms, since);
     }
     show_hold(shown, XF_HOLD_STORE, agent->bus_changed_ms, "crossfade", "the store's return");
-    (void) snprintf(shown->holds[XF_HOLD_STORE].sentence, XF_SENTENCE_BYTES,
-                    "%s; traffic flows on at the weight last known here, which is the state of %s",
-                    what, since);
+    (void) snprintf(
+        shown->holds[XF_HOLD_STORE].sentence, XF_SENTENCE_BYTES,
+        "%.300s; traffic flows on at the weight last known here, which is the state of %s", what,
+        since);
 }
 
 static void show_override(const struct xf_agent_service *service, struct xf_document *shown)

@@ -59,6 +59,13 @@ struct xf_bus_agent_calls {
     /* Who follows: joins the roster of a fleet before it hears any state.  NULL: it only listens.
      * Copied. */
     const struct xf_message_proxy *self;
+    /* Another live boot has this proxy's identity: it does not join, and must not serve, for
+     * `why`.  NULL: no longer.  The callback may be NULL. */
+    void (*refused)(void *context, const char *why);
+    /* Whether a state that stands in a fleet's store is of the installation that the proxy belongs
+     * to; asked before it joins a roster, and while not, it is not connected.  NULL: it is. */
+    bool (*ours)(void *context, const char *service, const struct xf_version *version,
+                 const char *document);
 };
 XF_NODISCARD int xf_bus_follow(const struct xf_config *config, struct event_base *loop,
                                const struct xf_bus_agent_calls *calls, struct xf_bus_agent **ret,

@@ -33,6 +33,7 @@ struct followed { /* one service */
     char *document;
     char *shown;  /* as told last; NULL: none */
     bool changed; /* something must be told */
+    bool foreign; /* the state that stands there is another installation's */
     bool absent;  /* no state can be read: told each turn, for those who may have one to offer */
 };
 
@@ -49,6 +50,7 @@ struct redis_agent {
     char self_id[XF_UUID_TEXT_BYTES];
     unsigned open; /* questions of this turn without an answer */
     bool reading, sending, told_up;
+    bool looked; /* all states were seen since the reader connected */
 };
 
 static struct redis_agent *agent_of(struct xf_bus_agent *base)
@@ -58,9 +60,26 @@ static struct redis_agent *agent_of(struct xf_bus_agent *base)
     return agent;
 }
 
+/* Nothing joins, and nothing is said, before it is known whose states stand there. */
+static bool is_ours(const struct redis_agent *agent)
+{
+    bool ours = agent->looked;
+    for (unsigned i = 0; i < agent->services_count; i++) {
+        ours = ours && !agent->services[i].foreign;
+    }
+    return ours;
+}
+
+static void join(struct redis_agent *agent)
+{
+    if (agent->roster != NULL && agent->sending && is_ours(agent)) {
+        xf_bus_roster_join(agent->roster);
+    }
+}
+
 static void tell_connected(struct redis_agent *agent)
 {
-    bool up = agent->reading && agent->sending &&
+    bool up = agent->reading && agent->sending && is_ours(agent) &&
               (agent->roster == NULL || xf_bus_roster_joined_all(agent->roster));
     if (agent->told_up != up) {
         agent->told_up = up;
@@ -119,7 +138,7 @@ static void tell_changes(struct redis_agent *agent)
 {
     for (unsigned i = 0; i < agent->services_count; i++) {
         struct followed *service = &agent->services[i];
-        if (service->changed && service->document != NULL && !service->absent &&
+        if (service->changed && service->document != NULL && !service->absent && is_ours(agent) &&
             may_hear(agent, i)) {
             service->changed = false;
             tell_state(service);
@@ -135,14 +154,23 @@ static void on_joined(void *context)
     tell_changes(agent);
 }
 
+static void on_refused(void *context, const char *why)
+{
+    struct redis_agent *agent = context;
+    XF_ASSERT(agent->magic == AGENT_MAGIC);
+    if (agent->calls.refused != NULL) {
+        agent->calls.refused(agent->calls.context, why);
+    }
+}
+
 /* The last answer of this turn: tells what changed, and waits for more. */
 static void end_turn(struct redis_agent *agent)
 {
-    if (agent->roster != NULL && agent->sending) {
-        xf_bus_roster_join(agent->roster);
-    }
+    agent->looked = true;
+    join(agent);
+    tell_connected(agent);
     for (unsigned i = 0; i < agent->services_count; i++) {
-        if (agent->services[i].absent) {
+        if (agent->services[i].absent && is_ours(agent)) {
             tell_absent(&agent->services[i]);
         }
     }
@@ -182,6 +210,9 @@ static void got_document(void *context, const redisReply *reply, const char *why
         service->document = document;
         service->state = state;
         service->changed = true;
+        service->foreign =
+            agent->calls.ours != NULL &&
+            !agent->calls.ours(agent->calls.context, service->name, &state.version, document);
     }
     answered(agent);
 }
@@ -197,6 +228,7 @@ static void got_version(void *context, const redisReply *reply, const char *why)
     XF_ASSERT(agent->magic == AGENT_MAGIC);
     bool there = reply != NULL && xf_redis_read_version(reply, &version, write_id);
     service->absent = reply != NULL && !there;
+    service->foreign = service->foreign && there;
     if (there) {
         xf_bus_reader_place(agent->reader, 1 + (unsigned) (service - agent->services),
                             version.generation, version.revision);
@@ -243,7 +275,7 @@ static void got_member(void *context, const redisReply *reply, const char *why)
 static void ask_roster(struct redis_agent *agent, struct followed *service)
 {
     char key[XF_REDIS_KEY_BYTES];
-    const char *const member[] = {"HMGET", key, agent->self_id};
+    const char *const member[] = {"HMGET", key, agent->self_id, xf_bus_roster_claim(agent->roster)};
     xf_redis_key(agent->config, service->name, "roster", key);
     ask(agent, XF_COUNT(member), member, got_member, service);
 }
@@ -280,6 +312,7 @@ static void on_reader_ready(void *context, bool up)
     struct redis_agent *agent = context;
     XF_ASSERT(agent->magic == AGENT_MAGIC);
     agent->reading = up;
+    agent->looked = false;
     tell_connected(agent);
 }
 
@@ -291,9 +324,7 @@ static void on_out_ready(void *context, bool up, const char *why)
     struct redis_agent *agent = context;
     XF_ASSERT(agent->magic == AGENT_MAGIC);
     agent->sending = up;
-    if (up && agent->roster != NULL) {
-        xf_bus_roster_join(agent->roster);
-    }
+    join(agent);
     tell_connected(agent);
 }
 
@@ -376,7 +407,8 @@ int xf_bus_redis_follow(const struct xf_config *config, struct event_base *loop,
     bool joins = calls->self != NULL;
     if (agent->out != NULL && joins) {
         memcpy(agent->self_id, calls->self->id, sizeof(agent->self_id));
-        agent->roster = xf_bus_roster_create(config, agent->out, calls->self, on_joined, agent);
+        agent->roster =
+            xf_bus_roster_create(config, agent->out, calls->self, on_joined, on_refused, agent);
     }
     if (agent->reader == NULL || agent->out == NULL || (joins && agent->roster == NULL)) {
         redis_agent_destroy(&agent->base);

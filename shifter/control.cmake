@@ -14,6 +14,7 @@ target_sources(xf_shifter PRIVATE
     document_json.c
     grid.c
     override.c
+    own_copy.c
     plan.c
     plan_check.c
     plan_fence.c
@@ -33,6 +34,7 @@ target_sources(xf_shifter PRIVATE
     tenure_blame.c
     tenure_command.c
     tenure_drift.c
+    tenure_follow.c
     tenure_during.c
     tenure_gates.c
     tenure_journal.c

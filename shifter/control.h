@@ -47,6 +47,8 @@ struct xf_fleet {
     char override_sentence[XF_SENTENCE_BYTES]; /* where, by whom, why */
     char forked[XF_SENTENCE_BYTES]; /* proxies with this version by another write; empty: none */
     char digests_differ[XF_SENTENCE_BYTES]; /* proxies whose clusters are configured otherwise */
+    char unheard[XF_SENTENCE_BYTES]; /* silent since before the state was restored: they may know
+                                        a newer one; empty: none */
 };
 
 /* What is known of the finalize action at hand. */

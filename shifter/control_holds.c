@@ -78,6 +78,15 @@ static void want_rule(const struct xf_document *document, const struct xf_facts 
     }
 }
 
+static void want_store(const struct xf_facts *facts, struct wanted *ret)
+{
+    ret->on = facts->fleet.unheard[0] != '\0';
+    ret->lifted_by = "hearing from it, or `forget`";
+    (void) snprintf(ret->sentence, sizeof(ret->sentence),
+                    "the state was restored without %.380s, which may know a newer one",
+                    facts->fleet.unheard);
+}
+
 static void want_config(const struct xf_facts *facts, struct wanted *ret)
 {
     ret->on = facts->fleet.digests_differ[0] != '\0';
@@ -141,14 +150,15 @@ static void apply(struct xf_change *change, enum xf_hold hold, const struct want
 bool xf_control_sync_holds(const struct xf_document *document, const struct xf_progress *progress,
                            const struct xf_facts *facts, struct xf_change *change)
 {
-    static const enum xf_hold synced[] = {XF_HOLD_WINDOW,   XF_HOLD_LAG,    XF_HOLD_EVIDENCE,
-                                          XF_HOLD_BOTH,     XF_HOLD_ROUTER, XF_HOLD_CONFIG,
-                                          XF_HOLD_APPROVAL, XF_HOLD_GATE,   XF_HOLD_JOURNAL};
+    static const enum xf_hold synced[] = {
+        XF_HOLD_STORE,  XF_HOLD_WINDOW, XF_HOLD_LAG,      XF_HOLD_EVIDENCE, XF_HOLD_BOTH,
+        XF_HOLD_ROUTER, XF_HOLD_CONFIG, XF_HOLD_APPROVAL, XF_HOLD_GATE,     XF_HOLD_JOURNAL};
     struct wanted wanted[XF_HOLDS];
     memset(wanted, 0, sizeof(wanted));
     bool climbs = document->state != XF_CUTOVER_SAFE;
     want_window(document, facts, &wanted[XF_HOLD_WINDOW]);
     want_lag(progress, facts, &wanted[XF_HOLD_LAG]);
+    want_store(facts, &wanted[XF_HOLD_STORE]);
     want_config(facts, &wanted[XF_HOLD_CONFIG]);
     want_journal(facts, &wanted[XF_HOLD_JOURNAL]);
     if (climbs) {

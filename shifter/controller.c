@@ -13,6 +13,7 @@
 #include "shifter/gate_runner.h"
 #include "shifter/journal.h"
 #include "shifter/notify.h"
+#include "shifter/own_copy.h"
 #include "shifter/roster.h"
 #include "shifter/signal.h"
 #include "shifter/store.h"
@@ -77,6 +78,7 @@ struct controller {
     struct event_base *loop;
     struct event *tick, *channel;
     struct xf_store *store;
+    struct xf_own_copy *copy;   /* NULL: the store is this host's own */
     struct xf_journal *journal; /* NULL: none is configured */
     struct xf_notify *notify;
     struct xf_bus_leader *bus;
@@ -252,7 +254,7 @@ static const char *in_use_by(void *context, const char *service, const char *clu
         if (strcmp(xf_tenure_service(tenure), service) == 0) {
             continue;
         }
-        if (document == NULL) { /* nothing is known of it: it may */
+        if (!xf_tenure_knows(tenure)) { /* it may */
             return xf_tenure_service(tenure);
         }
         bool runs = xf_cutover_runs(document->state);
@@ -754,6 +756,10 @@ static void on_tick(evutil_socket_t fd, short what, void *arg)
         tell_delivered(&controller->deliveries[i]);
         xf_tenure_tick(controller->tenures[i]);
     }
+    if (controller->copy != NULL) {
+        xf_own_copy_save(controller->copy, controller->tenures, controller->tenures_count,
+                         xf_clock_wall_ms(controller->clock));
+    }
 }
 
 /* Nothing is said on the channel but its end: the supervisor is gone, or wants this to stop. */
@@ -771,6 +777,30 @@ static void on_channel(evutil_socket_t fd, short what, void *arg)
     if (result == XF_CHANNEL_CLOSED) {
         event_base_loopbreak(controller->loop);
     }
+}
+
+static const struct xf_snapshot_service *copy_of(const struct controller *controller,
+                                                 unsigned service)
+{
+    return controller->copy != NULL
+               ? xf_own_copy_find(controller->copy, controller->config->services[service].name)
+               : NULL;
+}
+
+static int open_copy(struct controller *controller, struct xf_error *err)
+{
+    char why[XF_ERROR_MESSAGE_BYTES], quoted[XF_LOG_QUOTE_BYTES];
+    if (controller->config->store.kind == XF_STORE_SQLITE) {
+        return 0;
+    }
+    controller->copy = xf_own_copy_open(controller->start->state_dir_fd, controller->holder, why);
+    if (controller->copy == NULL) {
+        return XF_FAIL(err, XF_E_NO_MEMORY, "shifter: no memory for its own copy");
+    }
+    if (why[0] != '\0') {
+        xf_log(XF_LOG_WARNING, "shifter.copy_refused", "problem=%s", xf_log_quote(why, quoted));
+    }
+    return 0;
 }
 
 static int make_tenures(struct controller *controller, struct xf_error *err)
@@ -797,6 +827,7 @@ static int make_tenures(struct controller *controller, struct xf_error *err)
                                             .clock = controller->clock,
                                             .roster = controller->roster,
                                             .journal = controller->journal,
+                                            .copy = copy_of(controller, i),
                                             .holder = controller->holder,
                                             .name = controller->config->proxy_name};
         struct xf_tenure *tenure = xf_tenure_create(&options, &calls);
@@ -835,7 +866,8 @@ static int begin(struct controller *controller, struct xf_error *err)
     if (xf_store_open(controller->config, controller->loop, controller->clock, &controller->store,
                       err) != 0 ||
         xf_bus_lead(controller->config, controller->loop, &bus_calls, &controller->bus, err) != 0 ||
-        make_journal(controller, err) != 0 || make_tenures(controller, err) != 0) {
+        make_journal(controller, err) != 0 || open_copy(controller, err) != 0 ||
+        make_tenures(controller, err) != 0) {
         return -1;
     }
     controller->tick = event_new(controller->loop, -1, EV_PERSIST, on_tick, controller);
@@ -874,6 +906,7 @@ static void release(struct controller *controller)
     for (unsigned i = 0; i < controller->tenures_count; i++) {
         xf_tenure_destroy(controller->tenures[i]);
     }
+    xf_own_copy_close(controller->copy);
     xf_notify_destroy(controller->notify);
     xf_bus_leader_destroy(controller->bus);
     xf_roster_destroy(controller->roster);

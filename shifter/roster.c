@@ -367,6 +367,14 @@ static bool is_forked(const struct xf_message_service *service,
            strcmp(service->write_id, question->write_id) != 0;
 }
 
+/* Whether its host has other servers in this service's clusters than this one. */
+static bool differs(const struct xf_roster *roster, const struct xf_message_service *service)
+{
+    int place = service != NULL ? xf_config_find_service(roster->config, service->name) : -1;
+    return place >= 0 && service->digest[0] != '\0' &&
+           strcmp(service->digest, roster->config->services[place].digest) != 0;
+}
+
 void xf_roster_fleet(const struct xf_roster *roster, const struct xf_roster_question *question,
                      struct xf_fleet *ret)
 {
@@ -402,8 +410,7 @@ void xf_roster_fleet(const struct xf_roster *roster, const struct xf_roster_ques
             ret->blue_up = ret->blue_up && (silent || is_up(member, question->blues[j]));
         }
         ret->green_up = ret->green_up && is_up(member, question->green);
-        if (member->heartbeat.config_digest[0] != '\0' &&
-            strcmp(member->heartbeat.config_digest, roster->config->digest) != 0) {
+        if (differs(roster, service)) {
             append(ret->digests_differ, name);
         }
     }

@@ -58,6 +58,7 @@ struct xf_tenure *xf_tenure_create(const struct xf_tenure_options *options,
         return NULL;
     }
     tenure->grid_offset_ms = xf_clock_wall_ms(options->clock) - xf_tenure_now(tenure);
+    xf_tenure_remember(tenure, options->copy);
     tenure->was_ok = true;
     tenure->created_ms = xf_tenure_now(tenure);
     tenure->ok_wall_ms = xf_clock_wall_ms(options->clock);
@@ -69,6 +70,7 @@ struct xf_tenure *xf_tenure_create(const struct xf_tenure_options *options,
         xf_tenure_destroy(tenure);
         return NULL;
     }
+    xf_lease_met_epoch(tenure->lease, tenure->version.epoch);
     return tenure;
 }
 
@@ -110,6 +112,13 @@ const struct xf_document *xf_tenure_document(const struct xf_tenure *tenure)
 bool xf_tenure_leads(const struct xf_tenure *tenure)
 {
     return tenure->phase == XF_TENURE_LEADING && xf_lease_leads(tenure->lease);
+}
+
+struct xf_version xf_tenure_version(const struct xf_tenure *tenure,
+                                    char ret_write_id[XF_UUID_TEXT_BYTES])
+{
+    memcpy(ret_write_id, tenure->write_id, XF_UUID_TEXT_BYTES);
+    return tenure->document != NULL ? tenure->version : (struct xf_version){0};
 }
 
 const char *xf_tenure_service(const struct xf_tenure *tenure)
@@ -181,18 +190,9 @@ void xf_tenure_load_failed(struct xf_tenure *tenure, const char *what, const cha
 static void adopt_loaded(struct xf_tenure *tenure, const struct xf_store_state *state,
                          struct xf_document *document)
 {
-    char *text = strdup(state->document);
-    if (text == NULL) {
-        xf_document_destroy(document);
+    if (!xf_tenure_keep(tenure, state, document)) {
         xf_tenure_load_failed(tenure, "state", "out of memory");
-        return;
     }
-    xf_document_destroy(tenure->document);
-    free(tenure->document_text);
-    tenure->document = document;
-    tenure->document_text = text;
-    tenure->version = state->version;
-    (void) snprintf(tenure->write_id, sizeof(tenure->write_id), "%s", state->write_id);
 }
 
 static void got_state(void *context, enum xf_store_result result,
@@ -203,6 +203,13 @@ static void got_state(void *context, enum xf_store_result result,
     tenure->reading = XF_READ_NONE;
     struct xf_document *document = NULL;
     struct xf_error err = {0};
+    bool whole = result == XF_STORE_OK && xf_document_read(state->document, &document, &err) == 0 &&
+                 strcmp(document->service, tenure->service->name) == 0;
+    if (whole && xf_tenure_foreign(tenure, &state->version, document)) {
+        xf_document_destroy(document);
+        tenure->phase = XF_TENURE_ASIDE; /* the lease ends by itself */
+        return;
+    }
     tenure->unreadable = result == XF_STORE_UNREADABLE;
     if (result == XF_STORE_ABSENT || result == XF_STORE_UNREADABLE) {
         if (!xf_tenure_recover_absent(tenure)) {
@@ -215,8 +222,8 @@ static void got_state(void *context, enum xf_store_result result,
         tenure->holds_newer = true;
         tenure->doubted = true;
         tenure->found = state->version;
-    } else if (xf_document_read(state->document, &document, &err) != 0 ||
-               strcmp(document->service, tenure->service->name) != 0) {
+        xf_document_destroy(document);
+    } else if (!whole) {
         xf_tenure_note(tenure, "store.damaged",
                        err.message[0] != '\0' ? err.message : "the document is another service's");
         xf_document_destroy(document);
@@ -586,7 +593,10 @@ static void watch_store(struct xf_tenure *tenure)
 void xf_tenure_tick(struct xf_tenure *tenure)
 {
     XF_ASSERT(tenure->magic == XF_TENURE_MAGIC);
-    xf_lease_tick(tenure->lease);
+    xf_tenure_follow_tick(tenure);
+    if (xf_tenure_may_lead(tenure)) {
+        xf_lease_tick(tenure->lease);
+    }
     if (tenure->phase == XF_TENURE_LOADING) {
         load(tenure);
     }

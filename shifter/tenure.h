@@ -17,6 +17,7 @@
 
 #include "config/base/clock.h"
 #include "config/config.h"
+#include "shifter/agent_snapshot.h"
 #include "shifter/bus_message.h"
 #include "shifter/document.h"
 #include "shifter/roster.h"
@@ -71,9 +72,10 @@ struct xf_tenure_options {
     struct xf_store *store;
     const struct xf_clock *clock;
     struct xf_roster *roster;
-    struct xf_journal *journal; /* NULL: none */
-    const char *holder;         /* uuid of this run of the process */
-    const char *name;           /* of this host, for people */
+    struct xf_journal *journal;             /* NULL: none */
+    const struct xf_snapshot_service *copy; /* of an earlier run, read only here; NULL: none */
+    const char *holder;                     /* uuid of this run of the process */
+    const char *name;                       /* of this host, for people */
     uint64_t seed; /* of the random numbers: sticky seeds and write ids; 0: from the kernel */
 };
 
@@ -100,6 +102,11 @@ void xf_tenure_during_done(struct xf_tenure *tenure, unsigned index, uint64_t at
                            const json_t *result);
 /* The document as stored, or NULL while it is not known; valid until the next call. */
 const struct xf_document *xf_tenure_document(const struct xf_tenure *tenure);
+/* The version of that document; 0.0.0: none. */
+struct xf_version xf_tenure_version(const struct xf_tenure *tenure,
+                                    char ret_write_id[XF_UUID_TEXT_BYTES]);
+/* Whether it is led here, or was read from the store a moment ago. */
+bool xf_tenure_knows(const struct xf_tenure *tenure);
 bool xf_tenure_leads(const struct xf_tenure *tenure);
 const char *xf_tenure_service(const struct xf_tenure *tenure);
 /* From anywhere but a callback of the store. */

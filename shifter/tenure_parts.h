@@ -18,6 +18,7 @@
 #define XF_RETRY_MS             250   /* between attempts at the store */
 #define XF_CHECKPOINT_MS        1000
 #define XF_LOOK_MS              1000 /* between looks at what the store has */
+#define XF_FOLLOW_MS            3000 /* what was read of another's service is known for so long */
 #define XF_ROSTER_VERSION_BYTES 48u
 
 enum xf_tenure_phase {
@@ -94,12 +95,19 @@ struct xf_tenure {
     struct xf_version looked_from;
     struct xf_version found; /* what the store had instead: a restoring write expects it */
 
+    /* tenure_follow.c */
+    bool settled;   /* the store was heard before anything is led */
+    bool foreign;   /* it holds another installation's state */
+    bool following; /* the state is being read */
+    int64_t asked_ms, followed_ms;
+
     /* tenure_recover.c */
     int64_t created_ms, led_ms;
-    bool unsure;      /* nobody has compared what was loaded with what the fleet knows */
-    bool doubted;     /* the store was found empty, damaged or older: the fleet is heard first */
-    bool unreadable;  /* what stands there is not ours: written over only with what is known */
-    bool log_differs; /* the log's top is elsewhere than the state: it is read, and passed */
+    bool unsure;         /* nobody has compared what was loaded with what the fleet knows */
+    int64_t restored_ms; /* when this leader last wrote the state again; 0: never */
+    bool doubted;        /* the store was found empty, damaged or older: the fleet is heard first */
+    bool unreadable;     /* what stands there is not ours: written over only with what is known */
+    bool log_differs;    /* the log's top is elsewhere than the state: it is read, and passed */
     uint64_t generation_met;     /* the largest seen anywhere */
     int64_t ahead_ms;            /* since when a member is ahead of what is known; 0: none is */
     struct xf_document *offered; /* the newest that a proxy offered; NULL: none */
@@ -219,6 +227,20 @@ void xf_tenure_recover_met(struct xf_tenure *tenure, uint64_t generation);
 /* The next write restores, and expects what was loaded to stand in the store. */
 void xf_tenure_recover_beyond(struct xf_tenure *tenure);
 void xf_tenure_recover_release(struct xf_tenure *tenure);
+/* Names who was silent when the state was restored, and still is. */
+void xf_tenure_recover_facts(const struct xf_tenure *tenure, struct xf_facts *ret);
+
+/* tenure_follow.c */
+void xf_tenure_follow_tick(struct xf_tenure *tenure);
+bool xf_tenure_may_lead(const struct xf_tenure *tenure);
+/* Whether this state is another installation's; told once. */
+bool xf_tenure_foreign(struct xf_tenure *tenure, const struct xf_version *version,
+                       const struct xf_document *document);
+/* Takes the document over as what stands in the store; false: no memory, it is gone. */
+bool xf_tenure_keep(struct xf_tenure *tenure, const struct xf_store_state *state,
+                    struct xf_document *document);
+/* Begins with what an earlier run knew; `copy` may be NULL. */
+void xf_tenure_remember(struct xf_tenure *tenure, const struct xf_snapshot_service *copy);
 
 /* tenure_members.c: who is known, from the checkpoint and from the store's roster. */
 void xf_tenure_members_recall(struct xf_tenure *tenure, const char *text);

@@ -76,8 +76,13 @@ void xf_tenure_offer(struct xf_tenure *tenure, const struct xf_message_offer *of
     }
     char *text = strdup(offer->document);
     if (text == NULL || xf_document_read(text, &document, &err) != 0 ||
-        strcmp(document->service, tenure->service->name) != 0) {
-        xf_tenure_note(tenure, "offer.refused", text == NULL ? "out of memory" : err.message);
+        strcmp(document->service, tenure->service->name) != 0 ||
+        (tenure->document != NULL && tenure->version.generation > 1 &&
+         strcmp(document->install_id, tenure->document->install_id) != 0)) {
+        xf_tenure_note(tenure, "offer.refused",
+                       text == NULL             ? "out of memory"
+                       : err.message[0] != '\0' ? err.message
+                                                : "it is another installation's or service's");
         xf_document_destroy(document);
         free(text);
         return;
@@ -131,6 +136,23 @@ static bool heard(const struct xf_tenure *tenure)
         }
     }
     return true;
+}
+
+void xf_tenure_recover_facts(const struct xf_tenure *tenure, struct xf_facts *ret)
+{
+    const struct xf_roster *roster = tenure->options.roster;
+    size_t length = 0;
+    for (unsigned i = 0; tenure->restored_ms > 0 && i < xf_roster_count(roster); i++) {
+        const struct xf_member *member = xf_roster_member(roster, i);
+        const char *name = member->heartbeat.proxy.name;
+        if (member->seen_ms < tenure->restored_ms - HEAR_MS &&
+            xf_member_silent(member, ret->boot_ms) &&
+            length + strlen(name) + 3 < sizeof(ret->fleet.unheard)) {
+            length +=
+                (size_t) snprintf(ret->fleet.unheard + length, sizeof(ret->fleet.unheard) - length,
+                                  "%s%s", length > 0 ? ", " : "", name);
+        }
+    }
 }
 
 static void adopt_offer(struct xf_tenure *tenure)

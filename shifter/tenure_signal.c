@@ -64,6 +64,13 @@ static void record_stands(void *context, enum xf_store_result result, const char
     }
 }
 
+/* Who began to use blue a moment ago, led elsewhere, may not have seen `safe` when it started. */
+static bool in_use(const struct xf_tenure *tenure, const struct xf_signal_record *record)
+{
+    return record->event == XF_SIGNAL_DECOMMISSION &&
+           tenure->calls.in_use_by(tenure->calls.context, record->service, record->from) != NULL;
+}
+
 void xf_tenure_signal_check(struct xf_tenure *tenure)
 {
     XF_ASSERT(tenure->magic == XF_TENURE_MAGIC);
@@ -75,7 +82,7 @@ void xf_tenure_signal_check(struct xf_tenure *tenure)
     char *body = NULL;
     if (may_send(tenure) && due(tenure)) {
         xf_tenure_signal_record(tenure->document, &record);
-        body = xf_signal_body(&record);
+        body = in_use(tenure, &record) ? NULL : xf_signal_body(&record);
     }
     if (body == NULL) {
         tenure->calls.checked(tenure->calls.context, tenure->service->name, false);

@@ -71,6 +71,7 @@ void xf_tenure_facts(struct xf_tenure *tenure, const struct xf_plan *start, stru
     xf_roster_traffic(tenure->options.roster, tenure->service->name, blue, ret->boot_ms, &traffic);
     uint64_t tau_us = xf_judge_tau_us(traffic.latency);
     ret->tau_us = tau_us > 0 && tau_us < TAU_US_MIN ? TAU_US_MIN : tau_us;
+    xf_tenure_recover_facts(tenure, ret);
     xf_tenure_judge_facts(tenure, ret);
     xf_tenure_action_facts(tenure, ret);
     xf_tenure_drift_facts(tenure, ret);

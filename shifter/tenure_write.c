@@ -122,6 +122,9 @@ static void adopt(struct xf_tenure *tenure)
     tenure->version = write->next;
     memcpy(tenure->write_id, write->write_id, sizeof(tenure->write_id));
     tenure->requeued = tenure->requeued && !write->for_command;
+    if (write->restored) {
+        tenure->restored_ms = xf_tenure_now(tenure);
+    }
     tenure->holds_newer = false;
     tenure->doubted = false;
     tenure->unreadable = false;

@@ -248,13 +248,13 @@ class Receiver:
 
     def __init__(self, failures):
         receiver = self
-        self.calls = []
+        self.calls, self.failures = [], failures
 
         class Handler(http.server.BaseHTTPRequestHandler):
             def do_POST(self):
                 body = self.rfile.read(int(self.headers["Content-Length"]))
                 receiver.calls.append((dict(self.headers), body))
-                self.send_response(503 if len(receiver.calls) <= failures else 200)
+                self.send_response(503 if len(receiver.calls) <= receiver.failures else 200)
                 self.send_header("Content-Length", "0")
                 self.end_headers()
 

@@ -43,7 +43,7 @@ static void misread(const struct sim *sim, struct beat *beat)
         service->weight = sim_proxy_weight(&sim->proxies[beat->proxy]);
         break;
     case SIM_DIGEST_UNSEEN:
-        beat->heartbeat.config_digest[0] = '\0';
+        service->digest[0] = '\0';
         break;
     default:
         break;
@@ -163,6 +163,8 @@ static void fill_service(const struct sim *sim, const struct sim_proxy *proxy,
     ret->in_force = sim_proxy_in_force(sim, proxy) ||
                     (sim->options.mutant == SIM_IN_FORCE_LIE && proxy->document != NULL);
     ret->weight = sim_proxy_weight(proxy);
+    snprintf(ret->digest, sizeof(ret->digest), "%s",
+             proxy->digest_since >= 0 ? "0123456789abcdef" : sim->config->services[0].digest);
     ret->override_on = proxy->override.on;
     if (proxy->override.on) {
         memcpy(ret->override.id, proxy->override.id, sizeof(ret->override.id));
@@ -179,8 +181,6 @@ static void fill_heartbeat(const struct sim *sim, const struct sim_proxy *proxy,
     memcpy(ret->proxy.id, proxy->id, sizeof(proxy->id));
     memcpy(ret->proxy.boot, proxy->boot, sizeof(proxy->boot));
     memcpy(ret->proxy.name, proxy->name, sizeof(proxy->name));
-    snprintf(ret->config_digest, sizeof(ret->config_digest), "%s",
-             proxy->digest_since >= 0 ? "0123456789abcdef" : sim->config->digest);
     ret->services = calloc(1, sizeof(*ret->services));
     ret->services_count = 1;
     fill_service(sim, proxy, ret->services);

@@ -179,12 +179,13 @@ class Crossfade:
         path.write_text(text if isinstance(text, str) else yaml.safe_dump(text, sort_keys=False))
         return path
 
-    def wait_status(self, condition, timeout=20, what="the status"):
+    def wait_status(self, condition, timeout=20, what="the status", service=None):
         """Waits until condition(status) is true and returns that status."""
+        which = ["--service", service] if service else []
         last = {}
 
         def fulfilled():
-            done = self.cli("status", "-o", "json")
+            done = self.cli("status", "-o", "json", *which)
             if done.code != 0:
                 return None
             last.clear()

@@ -143,7 +143,7 @@ static void an_old_or_left_snapshot_may_not_serve(void **state)
 static void the_writer_puts_the_newest_text_on_disk(void **state)
 {
     (void) state;
-    struct xf_snapshot_writer *writer = xf_snapshot_writer_create(directory_fd);
+    struct xf_snapshot_writer *writer = xf_snapshot_writer_create(directory_fd, XF_SNAPSHOT_FILE);
     struct xf_error err = {0};
     for (unsigned i = 0; i < 20; i++) {
         char text[32];
@@ -165,7 +165,7 @@ static void a_directory_that_is_gone_is_told_and_does_not_hang(void **state)
 {
     (void) state;
     int nowhere = open("/proc/self", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    struct xf_snapshot_writer *writer = xf_snapshot_writer_create(nowhere);
+    struct xf_snapshot_writer *writer = xf_snapshot_writer_create(nowhere, XF_SNAPSHOT_FILE);
     struct xf_error err = {0};
     xf_snapshot_writer_put(writer, strdup("x"), 1);
     assert_false(xf_snapshot_writer_flush(writer, 5000));
