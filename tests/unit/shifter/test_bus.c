@@ -92,7 +92,8 @@ static void lead(struct place *place)
 static void follow(struct place *place)
 {
     struct xf_error err = {0};
-    struct xf_bus_agent_calls calls = {hear, hear_connected, &place->down, NULL};
+    struct xf_bus_agent_calls calls = {
+        .received = hear, .connected = hear_connected, .context = &place->down};
     assert_int_equal(xf_bus_follow(&place->config, place->loop, &calls, &place->agent, &err), 0);
 }
 
@@ -822,7 +823,8 @@ static void redis_an_agent_joins_its_rosters_before_it_hears_a_state_and_leaves_
 {
     struct place *place = *state;
     struct xf_error err = {0};
-    struct xf_bus_agent_calls calls = {hear, hear_connected, &place->down, &edge};
+    struct xf_bus_agent_calls calls = {
+        .received = hear, .connected = hear_connected, .context = &place->down, .self = &edge};
     lead(place);
     publish_state(place, "gateway", 4);
     redis_by_hand(&place->redis, "SET cf:{test:gateway}:roster x"); /* what is not ours goes */
