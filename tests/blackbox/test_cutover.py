@@ -321,7 +321,7 @@ def test_a_request_in_flight_on_blue_blocks_the_signal_and_is_named(crossfade, u
     made.cli("wait", "--for", "safe", "--timeout", "10s", check=0)
 
 
-RECVFROM, SENDTO = "45", "44"  # x86-64 numbers; a worker makes these calls only within a turn
+RECVFROM, SENDTO, GATHER = "45", "44", "426"  # x86-64 numbers; a worker makes these calls only within a turn
 
 
 def stop_in_mid_turn(pid):
@@ -329,7 +329,7 @@ def stop_in_mid_turn(pid):
     for _ in range(200):
         os.kill(pid, signal.SIGSTOP)
         net.wait_until(lambda: Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] == "T")
-        if Path(f"/proc/{pid}/syscall").read_text().split()[0] in (RECVFROM, SENDTO):
+        if Path(f"/proc/{pid}/syscall").read_text().split()[0] in (RECVFROM, SENDTO, GATHER):
             return
         os.kill(pid, signal.SIGCONT)
         time.sleep(0.01)

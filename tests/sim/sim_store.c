@@ -504,4 +504,5 @@ void sim_store_flush(struct sim *sim)
     }
     sim->lease = (struct xf_store_lease){0};
     sim->lost_saves++;
+    sim->emptied_at = sim->now;
 }
