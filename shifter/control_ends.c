@@ -207,8 +207,9 @@ void xf_verb_abort(struct xf_verb_call *call)
     case XF_CUTOVER_FINALIZED:
         xf_decision_refuse(call->ret, 6,
                            "abort: %s is finalized and %s is live; the way back is a new cutover: "
-                           "`crossfade start --service %s --to CLUSTER`",
-                           document->cutover, document->live, document->service);
+                           "`crossfade start --service %s --to %s`",
+                           document->cutover, document->live, document->service,
+                           document->signalled[0] != '\0' ? document->signalled : "CLUSTER");
         break;
     case XF_CUTOVER_IDLE:
     case XF_CUTOVER_STATES:

@@ -10,6 +10,7 @@
  * One command waits at a time; the gates themselves run elsewhere (gate_runner.h) and never hold
  * the loop.  Every other verb goes on meanwhile.
  */
+#include "shifter/gate.h"
 #include "shifter/kong_drift.h"
 #include "shifter/tenure_parts.h"
 
@@ -17,7 +18,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define AUTOMATIC_MS 10000 /* between attempts of an automatic finalize */
+#define AUTOMATIC_MS          10000 /* between attempts of an automatic finalize */
+#define SUMMARY_CHECKS_MAX    64u   /* with the bytes below: within one entry of the log */
+#define SUMMARY_MESSAGE_BYTES 200u
+static_assert(SUMMARY_CHECKS_MAX * (SUMMARY_MESSAGE_BYTES + 4 * XF_CHECK_NAME_BYTES) <
+                  XF_STORE_ENTRY_BYTES_MAX * 3 / 4,
+              "the entry has room for the rest");
 
 static bool is_step(const struct xf_message_command *command)
 {
@@ -90,6 +96,39 @@ void xf_tenure_gates_drop(struct xf_tenure *tenure)
         tenure->gated = NULL;
     }
     tenure->gates_passed = false;
+    json_decref(tenure->gates_found);
+    tenure->gates_found = NULL;
+}
+
+/* What is kept of the checks: all names, and words where one did not pass. */
+static json_t *summarize(const json_t *result)
+{
+    json_t *rows = json_array();
+    size_t i;
+    json_t *check;
+    json_array_foreach(json_object_get(result, "checks"), i, check)
+    {
+        bool passed = json_is_true(json_object_get(check, "passed"));
+        char message[SUMMARY_MESSAGE_BYTES] = "";
+        const char *said = json_string_value(json_object_get(check, "message"));
+        (void) snprintf(message, sizeof(message), "%s", passed || said == NULL ? "" : said);
+        xf_printable(message); /* it may be cut within a character */
+        if (i < SUMMARY_CHECKS_MAX) {
+            (void) json_array_append_new(
+                rows,
+                json_pack("{s:O?, s:O?, s:b, s:O?, s:s}", "gate", json_object_get(check, "gate"),
+                          "check", json_object_get(check, "check"), "passed", passed, "severity",
+                          json_object_get(check, "severity"), "message", message));
+        }
+    }
+    return rows;
+}
+
+void xf_tenure_gates_explain(const struct xf_tenure *tenure, json_t *entry)
+{
+    if (tenure->gates_found != NULL) {
+        (void) json_object_set(entry, "gates", tenure->gates_found);
+    }
 }
 
 /* The checks that failed, in words. */
@@ -126,6 +165,8 @@ void xf_tenure_gates_done(struct xf_tenure *tenure, const json_t *result)
             tenure->automatic.failed[0] = '\0';
             tenure->automatic.ended_ms = xf_tenure_now(tenure);
         }
+        json_decref(tenure->gates_found);
+        tenure->gates_found = summarize(result);
         tenure->gates_passed = true; /* decided in the next tick, before other commands */
         return;
     }

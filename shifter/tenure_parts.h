@@ -126,6 +126,7 @@ struct xf_tenure {
     struct xf_tenure_during *during;  /* owned; gates that are asked again and again; NULL: none */
     struct xf_message_command *gated; /* waits for its gates; NULL: none */
     bool gates_passed;
+    json_t *gates_found; /* owned: what they found, for the log; NULL: nothing yet */
 
     struct { /* the gates before an automatic finalize */
         uint64_t attempts;
@@ -264,6 +265,8 @@ void xf_tenure_commands_drop(struct xf_tenure *tenure, int exit_code, const char
 bool xf_tenure_gates_wait(struct xf_tenure *tenure, const struct xf_message_command *command,
                           const struct xf_plan *plan);
 void xf_tenure_gates_drop(struct xf_tenure *tenure);
+/* Adds to the entry of the command that waited, as `gates`, what they found. */
+void xf_tenure_gates_explain(const struct xf_tenure *tenure, json_t *entry);
 /* Begins an automatic finalize that has gates. */
 void xf_tenure_gates_tick(struct xf_tenure *tenure, const struct xf_facts *facts);
 void xf_tenure_gates_facts(const struct xf_tenure *tenure, struct xf_facts *ret);

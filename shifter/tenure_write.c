@@ -97,6 +97,9 @@ void xf_tenure_write(struct xf_tenure *tenure, struct xf_decision *decision,
     write->document = xf_document_write(write->decision.document);
     xf_tenure_journal_explain(tenure, write->decision.document, &write->next,
                               write->decision.entry);
+    if (command != NULL && command == tenure->gated) {
+        xf_tenure_gates_explain(tenure, write->decision.entry);
+    }
     write->entry = json_dumps(write->decision.entry, JSON_COMPACT);
     xf_tenure_uuid(tenure, write->write_id);
     if (command != NULL) {

@@ -52,6 +52,9 @@ def test_a_row_changed_after_the_baseline_holds_the_next_step_and_names_its_tabl
     proxy.wait_status(lambda s: any(h["reason"] == "approval" for h in s["holds"]))
     shown = proxy.cli("kong", "drift", path, "-o", "json", check=0).json
     assert shown["baseline"] and not shown["drifted"]
+    begun = next(e for e in proxy.cli("history", "-o", "json", check=0).json["entries"] if e["verb"] == "start")
+    gates = {row["check"]: row for row in begun["gates"]}
+    assert gates["clone.current"]["passed"] and gates["old.reachable"]["message"].startswith("not checked")
     assert "secret-of-a-consumer" not in json.dumps(shown)
     postgres.sql("k30", "UPDATE services SET host = 'elsewhere'")
     proxy.cli("approve", check=0)
