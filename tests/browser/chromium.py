@@ -140,7 +140,7 @@ class Page:
         assert "exceptionDetails" not in answer, (expression, answer["exceptionDetails"])
         return answer["result"].get("value")
 
-    def wait(self, expression, timeout=30):
+    def wait(self, expression, timeout=60):
         """Waits until the expression is true; else tells what the page shows."""
         try:
             return net.wait_until(lambda: self.evaluate(expression), timeout, expression, every=0.05)
@@ -151,7 +151,7 @@ class Page:
         """What a person sees of it; empty where it is hidden."""
         return self.evaluate(SEEN.format(selector=json.dumps(selector)))
 
-    def wait_text(self, selector, part, timeout=30):
+    def wait_text(self, selector, part, timeout=60):
         """Waits until a person sees `part` there."""
         self.wait(f"{SEEN.format(selector=json.dumps(selector))}.includes({json.dumps(part)})",
                   timeout)
