@@ -36,12 +36,16 @@ static inline size_t fuzz_hash(const uint8_t *data, size_t size)
 /* A heap block of exactly `size` bytes, so that a read behind it is seen. */
 static inline char *fuzz_exact(const void *bytes, size_t size)
 {
-    char *copy = malloc(size > 0 ? size : 1);
+    char *copy = calloc(1, size > 0 ? size : 1);
     FUZZ_CHECK(copy != NULL);
     if (size > 0) {
         memcpy(copy, bytes, size);
     }
     return copy;
 }
+
+/* For targets with fuzz_memory.c: the `count`-th allocation from now on fails; 0: none does. */
+void fuzz_fail_after(size_t count);
+#define FUZZ_ALLOCATIONS 90u /* of an input's first ones, its hash says which fails */
 
 #endif

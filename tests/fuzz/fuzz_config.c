@@ -70,12 +70,26 @@ static void check_config(const struct xf_config *config)
     FUZZ_CHECK(config->store.kind == XF_STORE_SQLITE || config->store.endpoints_count >= 1);
 }
 
+/* Read anew while one allocation fails: nothing is asked of it but that it ends. */
+static void short_of_memory(const char *text, size_t size, size_t hash)
+{
+    struct xf_config *config = NULL;
+    struct xf_problems problems;
+    fuzz_fail_after(1 + hash % FUZZ_ALLOCATIONS);
+    int result = xf_config_parse("fuzz.yaml", text, size, &config, &problems);
+    fuzz_fail_after(0);
+    FUZZ_CHECK((result == 0) == (config != NULL));
+    xf_config_destroy(config);
+    xf_problems_release(&problems);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct xf_config *config = NULL;
     struct xf_problems problems;
     char *text = fuzz_exact(data, size);
     int result = xf_config_parse("fuzz.yaml", text, size, &config, &problems);
+    short_of_memory(text, size, fuzz_hash(data, size));
     free(text);
     check_problems(&problems, result != 0);
     FUZZ_CHECK((result == 0) == (config != NULL));

@@ -33,6 +33,19 @@ static void check_document(const char *text)
     xf_document_destroy(document);
 }
 
+/* Read and written anew while one allocation fails: nothing is asked of it but that it ends. */
+static void short_of_memory(const char *text, size_t hash)
+{
+    struct xf_document *document = NULL;
+    struct xf_error err = {0};
+    fuzz_fail_after(1 + hash % FUZZ_ALLOCATIONS);
+    if (xf_document_read(text, &document, &err) == 0) {
+        free(xf_document_write(document));
+    }
+    fuzz_fail_after(0);
+    xf_document_destroy(document);
+}
+
 /* The text as the body of a snapshot whose length and checksum agree. */
 static char *wrap(const char *body, size_t length, size_t *ret_length)
 {
@@ -74,6 +87,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     text[size] = '\0';
     check_document(text);
     check_snapshot(text, size);
+    short_of_memory(text, fuzz_hash(data, size));
     size_t length;
     char *wrapped = wrap(text, size, &length), *exact = fuzz_exact(wrapped, length);
     check_snapshot(exact, length);

@@ -39,12 +39,26 @@ static void check_round_trip(const struct xf_plan *plan)
     xf_plan_destroy(again);
 }
 
+/* Read anew while one allocation fails: nothing is asked of it but that it ends. */
+static void short_of_memory(const char *text, size_t size, size_t hash)
+{
+    struct xf_plan *plan = NULL;
+    struct xf_problems problems;
+    fuzz_fail_after(1 + hash % FUZZ_ALLOCATIONS);
+    int result = xf_plan_parse("fuzz.yaml", text, size, &plan, &problems);
+    fuzz_fail_after(0);
+    FUZZ_CHECK((result == 0) == (plan != NULL));
+    xf_plan_destroy(plan);
+    xf_problems_release(&problems);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct xf_plan *plan = NULL;
     struct xf_problems problems;
     char *text = fuzz_exact(data, size);
     int result = xf_plan_parse("fuzz.yaml", text, size, &plan, &problems);
+    short_of_memory(text, size, fuzz_hash(data, size));
     free(text);
     FUZZ_CHECK((result == 0) == (plan != NULL));
     FUZZ_CHECK((result != 0) == (problems.errors > 0));
