@@ -77,6 +77,9 @@ const char *xf_status_hold_sentence(const struct xf_status_view *view, enum xf_h
     const char *evidence = view->evidence.sentence;
     bool moves = hold == XF_HOLD_EVIDENCE && view->evidence.known && !view->evidence.enough &&
                  evidence != NULL && evidence[0] != '\0';
+    if (hold == XF_HOLD_GATE && view->gate_sentence != NULL) {
+        return view->gate_sentence;
+    }
     return moves ? evidence : view->document->holds[hold].sentence;
 }
 

@@ -73,6 +73,8 @@ struct xf_status_view {
         const char *sentence;
     } evidence;
 
+    const char *gate_sentence; /* what gates.during say now; NULL: they pass */
+
     json_t *blame; /* xf_tally_explain; NULL: nothing; for `why` */
     const char
         *drift_unseen; /* Kong's databases that could not be compared; for `why`; NULL: none */
@@ -114,8 +116,8 @@ XF_NODISCARD json_t *xf_status_build(const struct xf_status_view *view);
 
 /* Whether two clusters take part: from preflight until the cutover is over. */
 bool xf_status_in_cutover(const struct xf_document *document);
-/* What a hold that stands says now: the document keeps what it said when it came, and `evidence`
- * counts on. */
+/* What a hold that stands says now: the document keeps what it said when it came; `evidence`
+ * counts on, and gates are asked again. */
 const char *xf_status_hold_sentence(const struct xf_status_view *view, enum xf_hold hold);
 /* `live`, `blue` or `green`: what `cluster` is to the service now; NULL: none of these. */
 const char *xf_status_role(const struct xf_document *document, const char *cluster);

@@ -90,6 +90,7 @@ struct view {
     char blockers[XF_BLOCKERS_MAX][XF_SENTENCE_BYTES];
     const char *blocker_list[XF_BLOCKERS_MAX];
     struct xf_judge_evidence evidence;
+    struct xf_facts facts; /* of the gates */
     json_t *blame;
     struct xf_document *shown; /* the document with the hold `store` where that stands */
 };
@@ -209,6 +210,10 @@ static void fill_step(struct xf_tenure *tenure, struct view *view)
         view->status.step.eta_ms = left >= 0 ? view->status.wall_ms + left : XF_STATUS_UNKNOWN;
     }
     view->status.drift_unseen = xf_tenure_drift_unseen(tenure);
+    xf_tenure_during_facts(tenure, &view->facts);
+    if (view->facts.gate != XF_GATE_PASSED && document->state != XF_CUTOVER_SAFE) {
+        view->status.gate_sentence = view->facts.gate_sentence;
+    }
     if (tenure->judging && document->step >= 0) {
         xf_judge_evidence(&tenure->judge, &view->evidence);
         view->status.evidence.known = true;

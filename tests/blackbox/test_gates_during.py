@@ -2,6 +2,7 @@
 
 import http.server
 import json
+import socket
 import threading
 import urllib.error
 import urllib.request
@@ -137,3 +138,36 @@ def test_hooks_and_http_checks_hold_and_have_a_time_limit(crossfade, nginx, fold
     assert made.status()["weight"]["actual"] == 10
     made.cli("abort", check=0)
     made.wait_status(lambda s: s["state"] == "aborted", 10, "the end")
+
+
+@pytest.fixture
+def mute(started):
+    """The port of a server that takes connections and says nothing."""
+    class Mute:
+        def __init__(self):
+            self.listener = socket.create_server(("127.0.0.1", 0))
+            self.port = self.listener.getsockname()[1]
+
+        def end(self):
+            self.listener.close()
+    made = Mute()
+    started.append(made)
+    return made.port
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("kind", ["prometheus", "http", "hook"])
+def test_a_gate_that_hangs_is_no_evidence_and_never_advances(crossfade, nginx, mute, kind):
+    gate = {"prometheus": {"prometheus": {"url": f"http://127.0.0.1:{mute}", "query": "up", "success": "< 1"}},
+            "http": {"http": {"url": f"http://127.0.0.1:{mute}/"}},
+            "hook": {"hook": "sleeper"}}[kind]
+    v1, v2 = nginx("v1"), nginx("v2")
+    made = crossfade({"v1": [v1.address], "v2": [v2.address]},
+                     extra={"hooks": {"sleeper": {"command": ["/usr/bin/sleep", "600"], "timeout": "2s"}}})
+    steps = [{"weight": "10%", "hold": "100ms", **QUICK}, {"weight": "100%", "hold": "1h", **QUICK}]
+    made.cli("start", made.plan({"name": "release", "service": "gateway", "to": "v2", "steps": steps,
+                                 "gates": {"during": [{**gate, "every": "1s"}]}}), check=0)
+    status = made.wait_status(gate_hold, 20, "the hold gate")
+    assert "has not answered yet" in gate_hold(status), gate_hold(status)
+    status = made.wait_status(lambda s: f"gate {kind}" in (gate_hold(s) or ""), 25, "its time limit")
+    assert status["weight"] == {"desired": 10, "actual": 10}
