@@ -5,8 +5,8 @@
  * processor runs.  The figure is the best of several rounds, because everything that disturbs a
  * round makes it slower.  Run it on a quiet machine: taskset -c 1 build/release/bench/bench_http1
  */
-#include "proxy/fields.h"
-#include "proxy/http1_scan.h"
+#include "proxy/http/fields.h"
+#include "proxy/http/http1_scan.h"
 
 #include <stdio.h>
 #include <string.h>

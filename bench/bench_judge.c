@@ -10,7 +10,7 @@
  * `late` draws the healthy half hour before the fault once for all faults of the same base rate:
  * the judge is a plain value, and each fault goes on from a copy.
  */
-#include "shifter/judge.h"
+#include "shifter/judge/judge.h"
 
 #include "config/base/check.h"
 

@@ -11,8 +11,8 @@
  */
 #include "config/base/clock.h"
 #include "config/config.h"
-#include "shifter/bus.h"
-#include "shifter/bus_message.h"
+#include "shifter/bus/bus.h"
+#include "shifter/bus/bus_message.h"
 
 #include <event2/event.h>
 #include <fcntl.h>

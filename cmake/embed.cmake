@@ -1,5 +1,5 @@
 # embed.cmake -- run by the build: writes OUT, a C source with the files of FOLDER named in FILES
-# (parted by |) as the table that shifter/dashboard.h declares.
+# (parted by |) as the table that shifter/dashboard/dashboard.h declares.
 string(REPLACE "|" ";" names "${FILES}")
 set(arrays "")
 set(table "")
@@ -33,7 +33,7 @@ foreach(name IN LISTS names)
         "    {\"${path}\", \"${type}\", \"\\\"${etag}\\\"\", ${id}, sizeof(${id})},\n")
 endforeach()
 file(WRITE "${OUT}" "/* Made by cmake/embed.cmake of shifter/dashboard/. */
-#include \"shifter/dashboard.h\"
+#include \"shifter/dashboard/dashboard.h\"
 
 ${arrays}
 const struct xf_dashboard_file xf_dashboard_files[] = {

@@ -9,13 +9,13 @@
 #define XF_PROXY_PROXY_H
 
 #include "config/config.h"
-#include "proxy/board.h"
-#include "proxy/channel.h"
-#include "proxy/chunked.h"
-#include "proxy/histogram.h"
-#include "proxy/http1.h"
-#include "proxy/inforce.h"
-#include "proxy/tls_context.h"
+#include "proxy/board/board.h"
+#include "proxy/board/channel.h"
+#include "proxy/http/chunked.h"
+#include "proxy/board/histogram.h"
+#include "proxy/http/http1.h"
+#include "proxy/board/inforce.h"
+#include "proxy/transport/tls_context.h"
 
 /* What a child of the supervisor is given.  It returns the process's exit code. */
 struct xf_child_start {

@@ -5,9 +5,9 @@
 #include "fuzz.h"
 
 #include "config/base/clock.h"
-#include "proxy/http1.h"
-#include "shifter/admin.h"
-#include "shifter/admin_connection.h"
+#include "proxy/http/http1.h"
+#include "shifter/admin/admin.h"
+#include "shifter/admin/admin_connection.h"
 
 #include <event2/event.h>
 #include <fcntl.h>

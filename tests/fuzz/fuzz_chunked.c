@@ -4,7 +4,7 @@
  */
 #include "fuzz.h"
 
-#include "proxy/chunked.h"
+#include "proxy/http/chunked.h"
 
 struct body {
     enum xf_http_verdict verdict;

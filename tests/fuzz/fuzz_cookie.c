@@ -4,8 +4,8 @@
  */
 #include "fuzz.h"
 
-#include "proxy/cookies.h"
-#include "proxy/fields.h"
+#include "proxy/http/cookies.h"
+#include "proxy/http/fields.h"
 
 /* `text` without the blanks at its ends; changes it. */
 static char *trim(char *text)

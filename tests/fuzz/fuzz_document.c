@@ -4,8 +4,8 @@
  */
 #include "fuzz.h"
 
-#include "shifter/agent_snapshot.h"
-#include "shifter/document.h"
+#include "shifter/agent/agent_snapshot.h"
+#include "shifter/plan/document.h"
 
 #include <inttypes.h>
 #include <xxhash.h>

@@ -4,7 +4,7 @@
  */
 #include "oracle.h"
 
-#include "proxy/fields.h"
+#include "proxy/http/fields.h"
 
 #define FIELDS_MAX 48
 

@@ -6,7 +6,7 @@
  */
 #include "heard.h"
 
-#include "proxy/chunked.h"
+#include "proxy/http/chunked.h"
 
 #define HEAD "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
 

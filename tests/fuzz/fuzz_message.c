@@ -4,7 +4,7 @@
  */
 #include "fuzz.h"
 
-#include "shifter/bus_message.h"
+#include "shifter/bus/bus_message.h"
 
 static bool is_short; /* of memory: one allocation fails */
 

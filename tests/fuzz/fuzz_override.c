@@ -5,7 +5,7 @@
  */
 #include "oracle.h"
 
-#include "proxy/override.h"
+#include "proxy/worker/override.h"
 
 #include <sys/socket.h>
 #include <unistd.h>

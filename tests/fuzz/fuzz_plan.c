@@ -4,7 +4,7 @@
  */
 #include "fuzz.h"
 
-#include "shifter/plan.h"
+#include "shifter/plan/plan.h"
 
 static void check_steps(const struct xf_plan *plan)
 {

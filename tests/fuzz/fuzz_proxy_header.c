@@ -4,7 +4,7 @@
  */
 #include "fuzz.h"
 
-#include "proxy/proxy_header.h"
+#include "proxy/http/proxy_header.h"
 
 static enum xf_proxy_verdict look(const uint8_t *data, size_t size, struct xf_proxy_header *ret)
 {

@@ -4,7 +4,7 @@
  */
 #include "oracle.h"
 
-#include "proxy/http1_scan.h"
+#include "proxy/http/http1_scan.h"
 
 #define FIELDS_MAX 24
 

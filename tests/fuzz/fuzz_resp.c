@@ -4,8 +4,8 @@
  */
 #include "fuzz.h"
 
-#include "shifter/resp.h"
-#include "shifter/resp_reader.h"
+#include "shifter/store/resp.h"
+#include "shifter/store/resp_reader.h"
 
 #define DEPTH_MAX 16
 

@@ -4,7 +4,7 @@
  */
 #include "fuzz.h"
 
-#include "proxy/websocket.h"
+#include "proxy/http/websocket.h"
 
 #include <stdbool.h>
 

@@ -9,7 +9,7 @@
 
 #include "fuzz.h"
 
-#include "proxy/http1.h"
+#include "proxy/http/http1.h"
 
 #include <strings.h>
 

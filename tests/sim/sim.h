@@ -10,10 +10,10 @@
 #define XF_TESTS_SIM_H
 
 #include "config/config.h"
-#include "shifter/document.h"
-#include "shifter/roster.h"
-#include "shifter/store.h"
-#include "shifter/tenure.h"
+#include "shifter/plan/document.h"
+#include "shifter/control/roster.h"
+#include "shifter/store/store.h"
+#include "shifter/controller/tenure.h"
 
 #include <stdbool.h>
 #include <stdint.h>

@@ -4,8 +4,8 @@
  */
 #include "sim.h"
 
-#include "shifter/cutover.h"
-#include "shifter/schedule.h"
+#include "shifter/plan/cutover.h"
+#include "shifter/plan/schedule.h"
 
 #include <jansson.h>
 #include <stdlib.h>

@@ -5,8 +5,8 @@
 #include "sim.h"
 
 #include "config/base/text.h"
-#include "shifter/cutover.h"
-#include "shifter/schedule.h"
+#include "shifter/plan/cutover.h"
+#include "shifter/plan/schedule.h"
 
 #include <jansson.h>
 #include <stdlib.h>

@@ -4,8 +4,8 @@
 #include "sim.h"
 
 #include "config/base/text.h"
-#include "shifter/cutover.h"
-#include "shifter/override.h"
+#include "shifter/plan/cutover.h"
+#include "shifter/control/override.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -18,6 +18,12 @@ MAY_INCLUDE = {
     "proxy": ["config", "proxy"],
     "shifter": ["config", "proxy", "shifter"],
 }
+# The same among the folders inside, in their order.
+LAYERS = {
+    "proxy": "board http transport worker logger supervisor".split(),
+    "shifter": ("net store judge bus gates plan control journal signal admin dashboard agent "
+                "controller cli").split(),
+}
 # Libraries that a folder never sees.
 NEVER = {
     "config": r"hiredis|libpq-fe\.h|sqlite3\.h|openssl/|event2/|jansson\.h|ares\.h",
@@ -60,6 +66,19 @@ def blank_comments(code):
                   flags=re.S)
 
 
+def may_include(name, included):
+    """Data goes one way: between the folders, and between those inside."""
+    folder, *rest = name.split("/")
+    target, *inner = included.split("/")
+    if target not in MAY_INCLUDE[folder]:
+        return False
+    if folder != target or folder not in LAYERS or "proxy/proxy.h" in (name, included):
+        return True
+    layers = LAYERS[folder]
+    return (rest[0] in layers and inner[0] in layers
+            and layers.index(inner[0]) <= layers.index(rest[0]))
+
+
 def check_includes(root, names):
     for name in names:
         folder = name.split("/")[0]
@@ -68,8 +87,8 @@ def check_includes(root, names):
         for number, line in enumerate(text_of(root, name).splitlines(), 1):
             local = re.match(r'\s*#\s*include\s+"([^"]+)"', line)
             system = re.match(r"\s*#\s*include\s+<([^>]+)>", line)
-            if local and local.group(1).split("/")[0] not in MAY_INCLUDE[folder]:
-                yield f'{name}:{number}: {folder}/ may not include "{local.group(1)}"'
+            if local and not may_include(name, local.group(1)):
+                yield f'{name}:{number}: {Path(name).parent}/ may not include "{local.group(1)}"'
             if system and folder in NEVER and re.match(NEVER[folder], system.group(1)):
                 yield f"{name}:{number}: {folder}/ may not include <{system.group(1)}>"
 

@@ -28,6 +28,10 @@ BAD = [  # (check, file, content, what is found)
     (check.check_includes, "proxy/a.h", "#include <libpq-fe.h>\n", "may not include <libpq-fe.h>"),
     (check.check_includes, "proxy/a.h", "#  include <sqlite3.h>\n", "may not include <sqlite3.h>"),
     (check.check_includes, "shifter/a.c", '#include "bench/a.h"\n', 'may not include "bench/a.h"'),
+    (check.check_includes, "shifter/bus/a.c", '#include "shifter/agent/a.h"\n', 'shifter/bus/ may not'),
+    (check.check_includes, "proxy/http/a.c", '#include "proxy/worker/a.h"\n', 'proxy/http/ may not'),
+    (check.check_includes, "shifter/a.c", '#include "shifter/net/a.h"\n', "shifter/ may not include"),
+    (check.check_includes, "shifter/bus/a.c", '#include "shifter/new/a.h"\n', "may not include"),
     *[(check.check_calls, "config/a.c", f"    {call} (x);\n", f"{call}() is banned")
       for call in check.BANNED],
     (check.check_head_comments, "config/a.c", "int x;\n", "head comment"),
@@ -47,6 +51,9 @@ BAD = [  # (check, file, content, what is found)
 ]
 BAD.append((check.check_calls, "tests/unit/config/test_good.c", " strtok(x);", "strtok() is banned"))
 FINE = [  # what looks bad and is not
+    (check.check_includes, "shifter/bus/a.c", '#include "shifter/bus/a.h"\n#include "shifter/net/a.h"\n'),
+    (check.check_includes, "shifter/net/a.c", '#include "config/a.h"\n#include "proxy/http/a.h"\n'),
+    (check.check_includes, "proxy/board/a.c", '#include "proxy/proxy.h"\n'),
     (check.check_calls, "config/a.c", "/* strcpy(a) */ \"system(x)\"; snprintf(a); my_atoi(x); a.system(x);\n"),
     (check.check_calls, "config/a.c", "p->gets(x); filesystem(x);\n"),
     (check.check_calls, "tests/unit/config/test_good.c", "strcpy(a, b); system(x);\n"),

@@ -8,7 +8,7 @@
 #ifndef XF_TESTS_HEAD_ROWS_H
 #define XF_TESTS_HEAD_ROWS_H
 
-#include "proxy/http1_scan.h"
+#include "proxy/http/http1_scan.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

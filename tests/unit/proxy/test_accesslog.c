@@ -1,7 +1,7 @@
 /*
  * test_accesslog.c -- a line of the access log.
  */
-#include "proxy/accesslog.h"
+#include "proxy/worker/accesslog.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,7 +1,7 @@
 /*
  * test_address.c -- peers' addresses.
  */
-#include "proxy/address.h"
+#include "proxy/http/address.h"
 
 #include <arpa/inet.h>
 #include <netinet/in.h>

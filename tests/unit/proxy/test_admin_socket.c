@@ -2,7 +2,7 @@
  * test_admin_socket.c -- opening the admin socket beside what others left there.
  */
 #include "listener_config.h"
-#include "proxy/admin_socket.h"
+#include "proxy/supervisor/admin_socket.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

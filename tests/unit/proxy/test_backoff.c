@@ -2,7 +2,7 @@
  * test_backoff.c -- when what died is restarted.
  */
 #include "config/base/check.h"
-#include "proxy/backoff.h"
+#include "proxy/supervisor/backoff.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,7 +1,7 @@
 /*
  * test_board.c -- layout and seals of segments, what is refused, and what a worker may write.
  */
-#include "proxy/board.h"
+#include "proxy/board/board.h"
 #include "sample_config.h"
 
 #include <fcntl.h>

@@ -1,7 +1,7 @@
 /*
  * test_board_fold.c -- no total falls when workers die and editions end.
  */
-#include "proxy/board.h"
+#include "proxy/board/board.h"
 #include "sample_config.h"
 
 #include <pthread.h>

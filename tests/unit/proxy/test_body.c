@@ -1,7 +1,7 @@
 /*
  * test_body.c -- bodies out of one framing and into another.
  */
-#include "proxy/body.h"
+#include "proxy/http/body.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,7 +1,7 @@
 /*
  * test_cells.c -- what the judge is told.
  */
-#include "proxy/cells.h"
+#include "proxy/board/cells.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,7 +1,7 @@
 /*
  * test_channel.c -- packets between the supervisor and its children.
  */
-#include "proxy/channel.h"
+#include "proxy/board/channel.h"
 
 #include <errno.h>
 #include <fcntl.h>

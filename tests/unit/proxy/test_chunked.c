@@ -1,7 +1,7 @@
 /*
  * test_chunked.c -- chunked bodies: what is data, what ends the body, what is refused.
  */
-#include "proxy/chunked.h"
+#include "proxy/http/chunked.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

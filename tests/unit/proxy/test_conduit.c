@@ -1,7 +1,7 @@
 /*
  * test_conduit.c -- bytes from one socket to another, through a pipe that is empty in between.
  */
-#include "proxy/conduit.h"
+#include "proxy/worker/conduit.h"
 
 #include <setjmp.h>
 #include <signal.h>

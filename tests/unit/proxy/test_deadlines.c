@@ -1,7 +1,7 @@
 /*
  * test_deadlines.c -- time limits as queues.
  */
-#include "proxy/deadlines.h"
+#include "proxy/transport/deadlines.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,7 +1,7 @@
 /*
  * test_edition.c -- the state machine of an edition: every pair of state and event.
  */
-#include "proxy/edition.h"
+#include "proxy/supervisor/edition.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,7 +1,7 @@
 /*
  * test_eject.c -- ejection by failures in a row, its cap, its length, and the slow return.
  */
-#include "proxy/eject.h"
+#include "proxy/worker/eject.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -2,7 +2,7 @@
  * test_exchange_queue.c -- caps: who is let past, who waits, who is next, and that nobody is
  * forgotten.
  */
-#include "proxy/exchange.h"
+#include "proxy/worker/exchange.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

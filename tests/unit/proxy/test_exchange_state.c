@@ -1,7 +1,7 @@
 /*
  * test_exchange_state.c -- every (state, event) pair of an exchange.
  */
-#include "proxy/exchange_state.h"
+#include "proxy/worker/exchange_state.h"
 
 #include "config/base/check.h"
 

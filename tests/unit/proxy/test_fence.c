@@ -1,7 +1,7 @@
 /*
  * test_fence.c -- what a cutover keeps clients from changing.
  */
-#include "proxy/fence.h"
+#include "proxy/worker/fence.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -3,7 +3,7 @@
  *
  * Every head built here is read again by the strict parser before it is compared.
  */
-#include "proxy/fields.h"
+#include "proxy/http/fields.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

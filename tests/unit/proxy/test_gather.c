@@ -3,9 +3,9 @@
  *
  * Where the kernel has no io_uring for us there is no gather, and that is all there is to try.
  */
-#include "proxy/gather.h"
+#include "proxy/transport/gather.h"
 
-#include "proxy/transport.h"
+#include "proxy/transport/transport.h"
 
 #include <fcntl.h>
 #include <setjmp.h>

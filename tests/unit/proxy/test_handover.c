@@ -1,7 +1,7 @@
 /*
  * test_handover.c -- the description that one image of the supervisor leaves to the next.
  */
-#include "proxy/handover.h"
+#include "proxy/supervisor/handover.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -4,7 +4,7 @@
  * In the race a worker process toggles its cycle counter as fast as it can while a third process
  * stops and continues it at random.
  */
-#include "proxy/inforce.h"
+#include "proxy/board/inforce.h"
 #include "sample_config.h"
 
 #include <setjmp.h>

@@ -2,8 +2,8 @@
  * test_instance.c -- one supervisor per state directory and address.
  */
 #include "listener_config.h"
-#include "proxy/instance.h"
-#include "proxy/listener.h"
+#include "proxy/supervisor/instance.h"
+#include "proxy/supervisor/listener.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -2,7 +2,7 @@
  * test_listener.c -- sockets that outlive editions.
  */
 #include "listener_config.h"
-#include "proxy/listener.h"
+#include "proxy/supervisor/listener.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

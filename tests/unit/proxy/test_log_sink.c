@@ -1,7 +1,7 @@
 /*
  * test_log_sink.c -- a sink never waits for a reader, and tells a failure once.
  */
-#include "proxy/log_sink.h"
+#include "proxy/logger/log_sink.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -1,7 +1,7 @@
 /*
  * test_logring.c -- lines from a worker to the logger.
  */
-#include "proxy/logring.h"
+#include "proxy/board/logring.h"
 
 #include <pthread.h>
 #include <setjmp.h>

@@ -1,7 +1,7 @@
 /*
  * test_notify.c -- what systemd hears.
  */
-#include "proxy/notify.h"
+#include "proxy/supervisor/notify.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

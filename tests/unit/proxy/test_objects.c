@@ -1,7 +1,7 @@
 /*
  * test_objects.c -- chunks and free lists.
  */
-#include "proxy/objects.h"
+#include "proxy/transport/objects.h"
 
 #include <stdint.h>
 #include <setjmp.h>

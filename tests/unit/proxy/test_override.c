@@ -1,7 +1,7 @@
 /*
  * test_override.c -- which requests may name their cluster.
  */
-#include "proxy/override.h"
+#include "proxy/worker/override.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,7 +1,7 @@
 /*
  * test_pick.c -- the split, the sticky slot, and the choice among servers.
  */
-#include "proxy/pick.h"
+#include "proxy/board/pick.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

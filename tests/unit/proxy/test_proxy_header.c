@@ -1,7 +1,7 @@
 /*
  * test_proxy_header.c -- PROXY headers, version 1 and 2.
  */
-#include "proxy/proxy_header.h"
+#include "proxy/http/proxy_header.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,7 +1,7 @@
 /*
  * test_ready.c -- who goes on in a turn, and in which order.
  */
-#include "proxy/ready.h"
+#include "proxy/transport/ready.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,7 +1,7 @@
 /*
  * test_slab.c -- buffers under a ceiling.
  */
-#include "proxy/slab.h"
+#include "proxy/transport/slab.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

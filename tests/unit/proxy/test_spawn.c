@@ -1,8 +1,8 @@
 /*
  * test_spawn.c -- a child holds nothing but what it was given.
  */
-#include "proxy/channel.h"
-#include "proxy/spawn.h"
+#include "proxy/board/channel.h"
+#include "proxy/supervisor/spawn.h"
 
 #include <fcntl.h>
 #include <setjmp.h>

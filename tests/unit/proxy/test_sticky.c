@@ -1,7 +1,7 @@
 /*
  * test_sticky.c -- what makes a client recognisable.
  */
-#include "proxy/sticky.h"
+#include "proxy/worker/sticky.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -3,8 +3,8 @@
  *
  * The client's ciphertext goes through memory, so that it can be cut at any byte.
  */
-#include "proxy/tls.h"
-#include "proxy/tls_tickets.h"
+#include "proxy/transport/tls.h"
+#include "proxy/transport/tls_tickets.h"
 
 #include "certificate.h"
 

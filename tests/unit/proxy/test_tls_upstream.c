@@ -1,8 +1,8 @@
 /*
  * test_tls_upstream.c -- our side as the client, against OpenSSL's server over a socket pair.
  */
-#include "proxy/tls_cluster.h"
-#include "proxy/tls_session.h"
+#include "proxy/transport/tls_cluster.h"
+#include "proxy/transport/tls_session.h"
 
 #include "certificate.h"
 

@@ -1,7 +1,7 @@
 /*
  * test_websocket.c -- where WebSocket frames begin and end.
  */
-#include "proxy/websocket.h"
+#include "proxy/http/websocket.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -3,8 +3,8 @@
  */
 #include "worker_fixture.h"
 
-#include "proxy/channel.h"
-#include "proxy/pick.h"
+#include "proxy/board/channel.h"
+#include "proxy/board/pick.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

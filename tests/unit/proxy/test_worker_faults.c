@@ -3,8 +3,8 @@
  */
 #include "worker_fixture.h"
 
-#include "proxy/channel.h"
-#include "proxy/http1.h"
+#include "proxy/board/channel.h"
+#include "proxy/http/http1.h"
 
 #include <poll.h>
 #include <setjmp.h>

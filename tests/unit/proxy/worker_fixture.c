@@ -3,8 +3,8 @@
  */
 #include "worker_fixture.h"
 
-#include "proxy/channel.h"
-#include "proxy/worker.h"
+#include "proxy/board/channel.h"
+#include "proxy/worker/worker.h"
 
 #include <arpa/inet.h>
 #include <errno.h>

@@ -10,7 +10,7 @@
 
 #include "backend.h"
 #include "config/config.h"
-#include "proxy/board.h"
+#include "proxy/board/board.h"
 
 #include <sys/types.h>
 

@@ -3,7 +3,7 @@
  */
 #include "agent_bench.h"
 
-#include "shifter/agent.h"
+#include "shifter/agent/agent.h"
 
 #include <errno.h>
 #include <fcntl.h>

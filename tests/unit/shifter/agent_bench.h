@@ -10,8 +10,8 @@
 #include "agent_fixture.h"
 
 #include "proxy/proxy.h"
-#include "shifter/bus.h"
-#include "shifter/bus_message.h"
+#include "shifter/bus/bus.h"
+#include "shifter/bus/bus_message.h"
 
 #include <event2/event.h>
 #include <sys/types.h>

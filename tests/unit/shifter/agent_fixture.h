@@ -12,7 +12,7 @@
 #include <cmocka.h>
 
 #include "config/config.h"
-#include "shifter/document.h"
+#include "shifter/plan/document.h"
 
 #include <stdio.h>
 #include <stdlib.h>

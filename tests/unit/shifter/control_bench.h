@@ -5,7 +5,7 @@
 #ifndef XF_TESTS_CONTROL_BENCH_H
 #define XF_TESTS_CONTROL_BENCH_H
 
-#include "shifter/control.h"
+#include "shifter/control/control.h"
 
 struct bench {
     struct xf_config config;

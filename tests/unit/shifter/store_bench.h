@@ -7,7 +7,7 @@
 #ifndef XF_TEST_STORE_BENCH_H
 #define XF_TEST_STORE_BENCH_H
 
-#include "shifter/store.h"
+#include "shifter/store/store.h"
 #include "tests/unit/shifter/redis_bench.h"
 
 #include <event2/event.h>

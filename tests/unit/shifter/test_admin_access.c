@@ -1,7 +1,7 @@
 /*
  * test_admin_access.c -- which Host and Origin are ours.
  */
-#include "shifter/admin_access.h"
+#include "shifter/agent/admin_access.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

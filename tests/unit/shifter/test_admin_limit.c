@@ -1,7 +1,7 @@
 /*
  * test_admin_limit.c -- who fails too often must wait, in a table of fixed size.
  */
-#include "shifter/admin_limit.h"
+#include "shifter/admin/admin_limit.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,7 +1,7 @@
 /*
  * test_admin_table.c -- the table of requests, and openapi.json held against it both ways.
  */
-#include "shifter/admin_table.h"
+#include "shifter/admin/admin_table.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

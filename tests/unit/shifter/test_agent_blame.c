@@ -1,8 +1,8 @@
 /*
  * test_agent_blame.c -- a worker's ring of what went badly is read once, and not believed.
  */
-#include "shifter/agent_state.h"
-#include "shifter/judge_tally.h"
+#include "shifter/agent/agent_state.h"
+#include "shifter/judge/judge_tally.h"
 
 #include "config/base/check.h"
 

@@ -3,7 +3,7 @@
  */
 #include "agent_fixture.h"
 
-#include "shifter/agent_probe.h"
+#include "shifter/agent/agent_probe.h"
 
 #include <arpa/inet.h>
 #include <event2/event.h>

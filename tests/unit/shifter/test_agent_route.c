@@ -3,7 +3,7 @@
  */
 #include "agent_fixture.h"
 
-#include "shifter/agent_route.h"
+#include "shifter/agent/agent_route.h"
 
 enum { GATEWAY, KONG_ADMIN };
 enum { OLD, NEW, OLD_ADMIN, NEW_ADMIN };

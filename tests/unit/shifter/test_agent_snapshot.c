@@ -3,10 +3,10 @@
  */
 #include "agent_fixture.h"
 
-#include "shifter/agent_file.h"
-#include "shifter/agent_identity.h"
-#include "shifter/agent_snapshot.h"
-#include "shifter/agent_snapshot_writer.h"
+#include "shifter/agent/agent_file.h"
+#include "shifter/agent/agent_identity.h"
+#include "shifter/agent/agent_snapshot.h"
+#include "shifter/agent/agent_snapshot_writer.h"
 
 #include <errno.h>
 #include <fcntl.h>

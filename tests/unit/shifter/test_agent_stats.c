@@ -3,7 +3,7 @@
  */
 #include "agent_fixture.h"
 
-#include "shifter/agent_stats.h"
+#include "shifter/agent/agent_stats.h"
 
 /* The same names in another order, one server moved, one cluster more. */
 #define NEXT_CONFIG                                                                                \

@@ -1,7 +1,7 @@
 /*
  * test_backoff.c -- waits double up to their bound, and are jittered within half of it.
  */
-#include "shifter/backoff.h"
+#include "shifter/net/backoff.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,10 +1,10 @@
 /*
- * test_bus.c -- the contract of shifter/bus.h, and the local bus against hostile peers.
+ * test_bus.c -- the contract of shifter/bus/bus.h, and the local bus against hostile peers.
  */
-#include "shifter/bus.h"
-#include "shifter/bus_message.h"
-#include "shifter/link.h"
-#include "shifter/store_redis_script.h"
+#include "shifter/bus/bus.h"
+#include "shifter/bus/bus_message.h"
+#include "shifter/net/link.h"
+#include "shifter/store/store_redis_script.h"
 #include "tests/unit/shifter/redis_bench.h"
 
 #include <arpa/inet.h>

@@ -1,7 +1,7 @@
 /*
  * test_bus_message.c -- what is made is read back; what is damaged is refused.
  */
-#include "shifter/bus_message.h"
+#include "shifter/bus/bus_message.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -5,7 +5,7 @@
 
 #include "agent_fixture.h"
 
-#include "shifter/drain_wish.h"
+#include "shifter/control/drain_wish.h"
 
 #define CONFIG                                                                                     \
     "store: sqlite:/tmp/none.db\n"                                                                 \

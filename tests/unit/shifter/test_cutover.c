@@ -1,7 +1,7 @@
 /*
  * test_cutover.c -- every (state, event) pair of the state machine.
  */
-#include "shifter/cutover.h"
+#include "shifter/plan/cutover.h"
 
 #include "config/base/check.h"
 

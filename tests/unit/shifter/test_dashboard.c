@@ -1,7 +1,7 @@
 /*
  * test_dashboard.c -- the files of the dashboard in the program, and who has one already.
  */
-#include "shifter/dashboard.h"
+#include "shifter/dashboard/dashboard.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

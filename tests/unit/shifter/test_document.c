@@ -1,7 +1,7 @@
 /*
  * test_document.c -- the document survives the store, and a damaged one does not get in.
  */
-#include "shifter/document.h"
+#include "shifter/plan/document.h"
 
 #include "config/base/check.h"
 

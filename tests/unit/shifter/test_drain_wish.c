@@ -3,7 +3,7 @@
  */
 #include "agent_fixture.h"
 
-#include "shifter/drain_wish.h"
+#include "shifter/control/drain_wish.h"
 
 static const struct xf_config_drain natural = {.policy = XF_DRAIN_NATURAL, .deadline_ms = 600000};
 static const struct xf_config_drain paced = {.policy = XF_DRAIN_PACED, .rate = 20};

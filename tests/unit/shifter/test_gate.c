@@ -1,7 +1,7 @@
 /*
  * test_gate.c -- lists of checks, and gates run in a child.
  */
-#include "shifter/gate_runner.h"
+#include "shifter/controller/gate_runner.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,7 +1,7 @@
 /*
  * test_grid.c -- cells of the fleet: summed, closed in the order of time, counted once.
  */
-#include "shifter/grid.h"
+#include "shifter/control/grid.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

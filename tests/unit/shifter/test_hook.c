@@ -1,7 +1,7 @@
 /*
  * test_hook.c -- real children: how they end, what they see, what they say.
  */
-#include "shifter/hook.h"
+#include "shifter/net/hook.h"
 
 #include <event2/event.h>
 #include <setjmp.h>

@@ -1,8 +1,8 @@
 /*
  * test_http_call.c -- requests to a real server in a child: answers, TLS, limits; and URLs.
  */
-#include "shifter/http_call.h"
-#include "shifter/url.h"
+#include "shifter/net/http_call.h"
+#include "shifter/net/url.h"
 #include "tests/unit/shifter/http_bench.h"
 
 #include <event2/event.h>

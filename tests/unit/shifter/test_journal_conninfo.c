@@ -1,7 +1,7 @@
 /*
  * test_journal_conninfo.c -- the journal's URL as libpq's parameters, its names still open.
  */
-#include "shifter/journal_conninfo.h"
+#include "shifter/journal/journal_conninfo.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

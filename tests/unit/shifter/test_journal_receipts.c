@@ -1,7 +1,7 @@
 /*
  * test_journal_receipts.c -- attempts to deliver a signal wait for their rows, in bounded memory.
  */
-#include "shifter/journal_receipts.h"
+#include "shifter/journal/journal_receipts.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

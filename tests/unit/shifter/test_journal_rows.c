@@ -1,8 +1,8 @@
 /*
  * test_journal_rows.c -- entries of the log as rows; migrations in order.
  */
-#include "shifter/journal_rows.h"
-#include "shifter/journal_schema.h"
+#include "shifter/journal/journal_rows.h"
+#include "shifter/journal/journal_schema.h"
 
 #include <jansson.h>
 #include <setjmp.h>

@@ -2,13 +2,13 @@
  * test_judge.c -- the judge of one attempt on drawn traffic: what it finds, what it does not, and
  * that its state can move to another leader at any moment.
  */
-#include "shifter/judge.h"
+#include "shifter/judge/judge.h"
 
-#include "shifter/judge_checkpoint.h"
-#include "shifter/judge_explain.h"
+#include "shifter/judge/judge_checkpoint.h"
+#include "shifter/judge/judge_explain.h"
 
 #include "config/base/check.h"
-#include "proxy/histogram.h"
+#include "proxy/board/histogram.h"
 
 #include <math.h>
 #include <setjmp.h>

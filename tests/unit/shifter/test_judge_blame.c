@@ -1,7 +1,7 @@
 /*
  * test_judge_blame.c -- the server and the path that carry the errors are named.
  */
-#include "shifter/judge_blame.h"
+#include "shifter/judge/judge_blame.h"
 
 #include "config/base/check.h"
 

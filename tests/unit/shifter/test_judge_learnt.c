@@ -1,7 +1,7 @@
 /*
  * test_judge_learnt.c -- what is normal for a cluster is learnt from its recent past.
  */
-#include "shifter/judge_learnt.h"
+#include "shifter/judge/judge_learnt.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,7 +1,7 @@
 /*
  * test_judge_silence.c -- when a cluster counts as answering nothing.
  */
-#include "shifter/judge_silence.h"
+#include "shifter/judge/judge_silence.h"
 
 #include "config/base/check.h"
 

@@ -1,7 +1,7 @@
 /*
  * test_judge_tally.c -- who carries the trouble, through messages and over proxies.
  */
-#include "shifter/judge_tally.h"
+#include "shifter/judge/judge_tally.h"
 
 #include "config/base/check.h"
 

@@ -1,8 +1,8 @@
 /*
  * test_judge_vectors.c -- the detectors give the reference's figures, block by block.
  */
-#include "shifter/judge_detector.h"
-#include "shifter/judge_router.h"
+#include "shifter/judge/judge_detector.h"
+#include "shifter/judge/judge_router.h"
 
 #include "config/base/check.h"
 

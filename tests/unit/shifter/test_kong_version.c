@@ -1,7 +1,7 @@
 /*
  * test_kong_version.c -- Kong's numbers and paths, against the table of its upgrade page.
  */
-#include "shifter/kong_version.h"
+#include "shifter/gates/kong_version.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

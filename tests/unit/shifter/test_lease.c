@@ -1,7 +1,7 @@
 /*
  * test_lease.c -- leadership on a fake clock and a fake store that loses answers on demand.
  */
-#include "shifter/lease.h"
+#include "shifter/store/lease.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,7 +1,7 @@
 /*
  * test_lone_judge.c -- one proxy on its own: it retreats for its own evidence, and only alone.
  */
-#include "shifter/lone_judge.h"
+#include "shifter/agent/lone_judge.h"
 
 #include "agent_fixture.h"
 

@@ -1,7 +1,7 @@
 /*
  * test_lookup.c -- an address in figures needs no name server.
  */
-#include "shifter/lookup.h"
+#include "shifter/net/lookup.h"
 
 #include <arpa/inet.h>
 #include <event2/event.h>

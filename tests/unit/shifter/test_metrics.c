@@ -3,7 +3,7 @@
  */
 #include "agent_fixture.h"
 
-#include "shifter/metrics.h"
+#include "shifter/agent/metrics.h"
 
 #include <math.h>
 #include <stdlib.h>

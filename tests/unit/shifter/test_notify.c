@@ -1,7 +1,7 @@
 /*
  * test_notify.c -- notifications to a real server: who gets them, in which form, how often.
  */
-#include "shifter/notify.h"
+#include "shifter/signal/notify.h"
 #include "tests/unit/shifter/http_bench.h"
 
 #include <event2/event.h>

@@ -1,7 +1,7 @@
 /*
  * test_override.c -- when a document has taken a local override over.
  */
-#include "shifter/override.h"
+#include "shifter/control/override.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

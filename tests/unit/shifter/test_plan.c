@@ -1,7 +1,7 @@
 /*
  * test_plan.c -- plans are read whole or refused whole, and are written as they would be read.
  */
-#include "shifter/plan.h"
+#include "shifter/plan/plan.h"
 
 #include "config/base/check.h"
 

@@ -1,8 +1,8 @@
 /*
  * test_preset.c -- what `crossfade init` prints is accepted by those who read it.
  */
-#include "shifter/plan.h"
-#include "shifter/preset.h"
+#include "shifter/plan/plan.h"
+#include "shifter/cli/preset.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,9 +1,9 @@
 /*
  * test_replay.c -- recorded runs are judged as the reference judges them, and bad files are named.
  */
-#include "shifter/replay.h"
+#include "shifter/judge/replay.h"
 
-#include "shifter/replay_log.h"
+#include "shifter/judge/replay_log.h"
 
 #include "config/base/check.h"
 

@@ -1,8 +1,8 @@
 /*
  * test_resp.c -- the connection to Redis: against a real server, and against hostile answers.
  */
-#include "shifter/resp.h"
-#include "shifter/resp_reader.h"
+#include "shifter/store/resp.h"
+#include "shifter/store/resp_reader.h"
 #include "tests/unit/shifter/redis_bench.h"
 
 #include <event2/event.h>

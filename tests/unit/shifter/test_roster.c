@@ -1,7 +1,7 @@
 /*
  * test_roster.c -- who must agree, who has, and who is missing.
  */
-#include "shifter/roster.h"
+#include "shifter/control/roster.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

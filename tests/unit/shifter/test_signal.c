@@ -1,8 +1,8 @@
 /*
  * test_signal.c -- delivery of the record to a real webhook and a real hook.
  */
-#include "shifter/signal.h"
-#include "shifter/webhook.h"
+#include "shifter/signal/signal.h"
+#include "shifter/signal/webhook.h"
 #include "tests/unit/shifter/http_bench.h"
 
 #include <event2/event.h>

@@ -1,7 +1,7 @@
 /*
  * test_source_address.c -- the kernel's routes say which address a server sees.
  */
-#include "shifter/source_address.h"
+#include "shifter/net/source_address.h"
 
 #include <arpa/inet.h>
 #include <setjmp.h>

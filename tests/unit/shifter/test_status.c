@@ -3,8 +3,8 @@
  */
 #include "agent_fixture.h"
 
-#include "shifter/status.h"
-#include "shifter/why.h"
+#include "shifter/control/status.h"
+#include "shifter/control/why.h"
 
 #include <math.h>
 #include <stdlib.h>

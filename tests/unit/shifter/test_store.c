@@ -1,7 +1,7 @@
 /*
- * test_store.c -- the contract of shifter/store.h, run against every store.
+ * test_store.c -- the contract of shifter/store/store.h, run against every store.
  */
-#include "shifter/store_redis_script.h"
+#include "shifter/store/store_redis_script.h"
 #include "tests/unit/shifter/store_bench.h"
 
 #include <setjmp.h>
@@ -1086,7 +1086,7 @@ static void redis_the_documentation_names_these_rights(void **state)
 {
     static char text[200000];
     (void) state;
-    FILE *file = fopen(XF_TEST_TREE "/shifter/README.md", "r");
+    FILE *file = fopen(XF_TEST_TREE "/shifter/store/README.md", "r");
     assert_non_null(file);
     text[fread(text, 1, sizeof(text) - 1, file)] = '\0';
     fclose(file);

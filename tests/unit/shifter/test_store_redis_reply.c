@@ -4,8 +4,8 @@
  * Answers that are ours are mutated byte by byte, by a seeded generator, and read through the
  * same reader and the same functions as those of a server.
  */
-#include "shifter/resp_reader.h"
-#include "shifter/store_redis_reply.h"
+#include "shifter/store/resp_reader.h"
+#include "shifter/store/store_redis_reply.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

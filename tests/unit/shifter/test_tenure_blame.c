@@ -1,8 +1,8 @@
 /*
  * test_tenure_blame.c -- whom a fleet blames: the newest word of every proxy, of this attempt.
  */
-#include "shifter/judge_tally.h"
-#include "shifter/tenure_parts.h"
+#include "shifter/judge/judge_tally.h"
+#include "shifter/controller/tenure_parts.h"
 
 #include "config/base/check.h"
 

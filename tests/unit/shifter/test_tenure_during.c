@@ -2,7 +2,7 @@
  * test_tenure_during.c -- gates that are asked while a cutover climbs: when, and what comes of the
  * answers.
  */
-#include "shifter/tenure_parts.h"
+#include "shifter/controller/tenure_parts.h"
 
 #include "config/base/check.h"
 

@@ -1,9 +1,9 @@
 /*
  * test_timeline.c -- what `crossfade plan` foretells, against the judge's own figures.
  */
-#include "shifter/leak.h"
-#include "shifter/plan_judge.h"
-#include "shifter/timeline.h"
+#include "shifter/cli/leak.h"
+#include "shifter/plan/plan_judge.h"
+#include "shifter/cli/timeline.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,7 +1,7 @@
 /*
  * test_token.c -- the file of tokens: what it keeps, what it refuses, who is found.
  */
-#include "shifter/token.h"
+#include "shifter/admin/token.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

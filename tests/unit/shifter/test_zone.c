@@ -1,7 +1,7 @@
 /*
  * test_zone.c -- local times of named zones, through both changes of the clocks.
  */
-#include "shifter/zone.h"
+#include "shifter/plan/zone.h"
 
 #include "config/base/check.h"
 #include "config/base/text.h"

@@ -1,0 +1,16 @@
+/*
+ * drain.h -- ends what would keep a cluster busy, as the board orders it.
+ *
+ * The agent says for each (service, cluster) whether it is being emptied, how many tunnels this
+ * worker may end in a second, and when what is left is cut: tunnels and answers in progress.  A
+ * WebSocket is told 1001 between two frames; another tunnel is closed.
+ */
+#ifndef XF_PROXY_DRAIN_H
+#define XF_PROXY_DRAIN_H
+
+#include "proxy/worker/engine.h"
+
+/* Once a tick.  `boottime_ms` is CLOCK_BOOTTIME. */
+void xf_drain_tick(struct xf_engine *engine, uint64_t boottime_ms);
+
+#endif
