@@ -26,13 +26,23 @@ void xf_pool_remove(struct xf_upstream *upstream)
     xf_uncount(gauge_of(engine, upstream->server));
 }
 
+/* This turn was told that the server closed it, or said something unasked; go_on() sees to it. */
+static bool has_news(const struct xf_upstream *upstream)
+{
+    return upstream->conn.hung_up || upstream->conn.readable;
+}
+
 struct xf_upstream *xf_pool_take(struct xf_engine *engine, unsigned server, bool fresh_only)
 {
     struct xf_engine_server *from = &engine->servers[server];
-    if (xf_list_empty(&from->idle)) {
+    struct xf_list *link = from->idle.next;
+    while (link != &from->idle && has_news(upstream_of(link))) {
+        link = link->next;
+    }
+    if (link == &from->idle) {
         return NULL;
     }
-    struct xf_upstream *newest = upstream_of(from->idle.next);
+    struct xf_upstream *newest = upstream_of(link);
     if (fresh_only && engine->now_ms - newest->used_ms >= XF_POOL_FRESH_MS) {
         return NULL;
     }

@@ -1,5 +1,6 @@
 """test_resilience.py -- what clients see while servers come, go and lie, and what it costs."""
 
+import os
 import signal
 import socket
 import struct
@@ -158,6 +159,34 @@ def test_a_server_that_resets_in_mid_answer_is_charged_at_once(crossfade, script
     assert time.monotonic() - began < 1.0
     quiet(proxy, 2)
     assert counter(proxy, "crossfade_upstream_errors_total", reason="truncated") == 1
+
+
+def test_a_connection_whose_end_is_known_carries_no_request(crossfade, scripted):
+    """A request and the server's close come in one turn: a POST could not be sent again."""
+    used = []
+
+    def serve(connection):
+        while True:
+            if read_head(connection).startswith(b"POST"):
+                used.append(connection)
+            connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+    proxy = crossfade({"web-v1": [scripted(serve).address]})
+    post = "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n"
+    with Raw(proxy.port) as client:
+        for _ in range(3):
+            client.send(post)
+            assert client.read().status == 200
+            for worker in proxy.workers():
+                os.kill(worker.pid, signal.SIGSTOP)
+            net.wait_until(lambda: all(each.state == "T" for each in proxy.workers()), 1, "a stop")
+            client.send(post)
+            time.sleep(0.05)
+            used[-1].shutdown(socket.SHUT_RDWR)
+            time.sleep(0.05)
+            for worker in proxy.workers():
+                os.kill(worker.pid, signal.SIGCONT)
+            assert client.read().status == 200
+    assert len(used) == 6 and len(set(used)) > 3
 
 
 @pytest.mark.parametrize("how", ["reset", "close"])
