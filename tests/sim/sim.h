@@ -179,6 +179,8 @@ struct sim {
     bool present;
     struct xf_version version;
     char write_id[XF_UUID_TEXT_BYTES];
+    struct xf_version largest; /* ever written, whatever the store forgot since */
+    unsigned largest_weight;
     char *document, *saved_document;
     struct xf_version saved_version;
     char saved_write_id[XF_UUID_TEXT_BYTES];

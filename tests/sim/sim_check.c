@@ -183,6 +183,10 @@ void sim_check_write(struct sim *sim, const char *before_text, const struct xf_s
             count(&look);
         }
     }
+    if (xf_version_compare(&write->next, &sim->largest) > 0) {
+        sim->largest = write->next;
+        sim->largest_weight = after->weight;
+    }
     xf_document_destroy(before);
     xf_document_destroy(after);
     json_decref(entry);

@@ -82,7 +82,8 @@ void sim_check_rise(const struct sim_look *look)
     }
 }
 
-/* I9: what was lost may stall, but it moves no weight: the newest that the fleet has is written. */
+/* I9: what was lost may stall, but it moves no weight: the newest that the fleet has is written, or
+ * what a leader wrote after that and remembers. */
 void sim_check_restored(const struct sim_look *look)
 {
     struct sim *sim = look->sim;
@@ -96,7 +97,9 @@ void sim_check_restored(const struct sim_look *look)
             newest = proxy;
         }
     }
-    if (newest != NULL && !sim->options.no_offers &&
+    bool remembered = newest != NULL && look->after->weight == sim->largest_weight &&
+                      xf_version_compare(&sim->largest, &newest->applied) > 0;
+    if (newest != NULL && !remembered && !sim->options.no_offers &&
         xf_version_compare(&newest->applied, &sim->version) > 0 &&
         look->after->weight != newest->document->weight) {
         sim_breach(sim, "I9: the recovery writes weight %u, %s had %u", look->after->weight,
