@@ -76,13 +76,27 @@ bool xf_grid_add(struct xf_grid *grid, const struct xf_message_samples *samples,
     if (!note_sequence(grid, samples)) {
         return false;
     }
+    if (grid->from > store_time_ms / XF_CELL_MS) {
+        grid->from = 0; /* the store's clock was set back */
+    }
     for (size_t i = 0; i < samples->cells_count; i++) {
         int64_t number = (int64_t) samples->cells[i].number;
+        if (samples->cells[i].number < (uint64_t) grid->from) {
+            continue;
+        }
         int64_t newest = grid->next + (int64_t) XF_GRID_CELLS - 1;
         number = number < grid->next ? grid->next : number > newest ? newest : number;
         add_cell(grid, &samples->cells[i], number);
     }
     return true;
+}
+
+void xf_grid_forget(struct xf_grid *grid, int64_t store_time_ms)
+{
+    grid->from = store_time_ms / XF_CELL_MS;
+    for (unsigned i = 0; i < XF_GRID_CELLS; i++) {
+        grid->cells[i].used &= grid->cells[i].cell.t_ms >= grid->from * XF_CELL_MS;
+    }
 }
 
 bool xf_grid_take(struct xf_grid *grid, int64_t store_time_ms, struct xf_judge_cell *ret)

@@ -20,6 +20,7 @@
 struct xf_grid {
     bool begun;
     int64_t next; /* number of the next cell to close */
+    int64_t from; /* cells before this one are not counted any more */
     struct {
         bool used;
         struct xf_judge_cell cell;
@@ -35,6 +36,8 @@ void xf_grid_init(struct xf_grid *grid);
 /* Adds a proxy's cells; false: the sequence was taken before, and nothing is added. */
 bool xf_grid_add(struct xf_grid *grid, const struct xf_message_samples *samples,
                  int64_t store_time_ms);
+/* What was counted before that time is left out, whether it is here already or comes later. */
+void xf_grid_forget(struct xf_grid *grid, int64_t store_time_ms);
 /* Takes the next closed cell that holds something; false: none is left. */
 bool xf_grid_take(struct xf_grid *grid, int64_t store_time_ms, struct xf_judge_cell *ret);
 

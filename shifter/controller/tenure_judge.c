@@ -129,6 +129,7 @@ void xf_tenure_judge_follow(struct xf_tenure *tenure)
     }
     if (tenure->judge_verdict_attempt != document->verdict_attempt) {
         xf_judge_reset(&tenure->judge, now);
+        xf_grid_forget(&tenure->grid, now); /* clean cells come with the next heartbeat */
         tenure->judge.attempt = document->verdict_attempt;
         tenure->judge_verdict_attempt = document->verdict_attempt;
     }

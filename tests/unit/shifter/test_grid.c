@@ -70,6 +70,33 @@ static void what_comes_late_joins_the_next_cell_to_close(void **state)
     assert_int_equal(cell.entries[0].role[1].bad, 2);
 }
 
+static void what_was_counted_before_is_forgotten_here_and_later(void **state)
+{
+    (void) state;
+    struct xf_judge_cell cell;
+    xf_grid_init(&grid);
+    assert_true(add("a", 1, CELL, 100, 1, NOW));
+    assert_true(add("a", 2, CELL + 2, 100, 2, NOW));
+    xf_grid_forget(&grid, NOW + 2 * XF_CELL_MS + 10);
+    assert_true(add("b", 1, CELL + 1, 100, 4, NOW + 120));
+    assert_true(add("b", 2, CELL + 2, 100, 8, NOW + 130));
+    assert_true(xf_grid_take(&grid, NOW + 1000, &cell));
+    assert_int_equal(cell.t_ms, NOW + 2 * XF_CELL_MS);
+    assert_int_equal(cell.entries[0].role[1].bad, 10);
+    assert_false(xf_grid_take(&grid, NOW + 1000, &cell));
+}
+
+static void a_clock_that_is_set_back_blinds_nobody(void **state)
+{
+    (void) state;
+    struct xf_judge_cell cell;
+    xf_grid_init(&grid);
+    xf_grid_forget(&grid, NOW + 3600000);
+    assert_true(add("a", 1, CELL, 100, 1, NOW));
+    assert_true(xf_grid_take(&grid, NOW + 1000, &cell));
+    assert_int_equal(cell.entries[0].role[1].bad, 1);
+}
+
 static void a_repeated_sequence_counts_once(void **state)
 {
     (void) state;
@@ -122,6 +149,8 @@ int main(void)
         cmocka_unit_test(proxies_are_summed_cell_by_cell_and_weight_by_weight),
         cmocka_unit_test(a_cell_is_closed_100_ms_after_its_end),
         cmocka_unit_test(what_comes_late_joins_the_next_cell_to_close),
+        cmocka_unit_test(what_was_counted_before_is_forgotten_here_and_later),
+        cmocka_unit_test(a_clock_that_is_set_back_blinds_nobody),
         cmocka_unit_test(a_repeated_sequence_counts_once),
         cmocka_unit_test(a_number_from_nowhere_stays_in_the_grid),
         cmocka_unit_test(after_a_long_sleep_the_grid_begins_where_time_is),
