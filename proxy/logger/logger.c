@@ -35,7 +35,7 @@ struct logger {
     const struct xf_logger_start *start;
     struct source *sources[XF_INFORCE_EDITIONS_MAX + 1];
     unsigned count;
-    struct xf_log_limit drops;
+    struct xf_log_limit drops, failures;
     char copy[COPY_BYTES];
 };
 
@@ -47,8 +47,10 @@ static void drain_ring(struct logger *logger, struct source *source, struct xf_l
     while ((length = xf_log_ring_read(ring, logger->copy, COPY_BYTES)) > 0) {
         int why = xf_log_sink_write(&source->sink, logger->copy, length);
         if (why != 0) {
-            xf_log(XF_LOG_ERROR, "access_log.failed", "edition=%llu why=\"%s\"",
-                   (unsigned long long) source->edition, strerrordesc_np(why));
+            /* a pipe that is nearly full takes a short line and refuses the next */
+            xf_log_limited(&logger->failures, 1, XF_LOG_ERROR, "access_log.failed",
+                           "edition=%llu why=\"%s\"", (unsigned long long) source->edition,
+                           strerrordesc_np(why));
         }
     }
 }

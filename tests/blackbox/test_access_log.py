@@ -62,7 +62,7 @@ def test_a_pipe_that_nobody_reads_holds_up_no_request(logged, folder):
         time.sleep(2.0)
     assert load.results and load.failed() == []
     assert max(each.ended - each.began for each in load.results) < 1.0
-    assert proxy.log.count("event=access_log.failed") <= 2
+    assert proxy.log.count("event=access_log.failed") <= 4  # one a second
 
 
 def test_a_full_disk_holds_up_no_request_and_is_told_once(crossfade, web):

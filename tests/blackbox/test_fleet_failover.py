@@ -233,7 +233,7 @@ def test_a_proxy_that_joined_a_moment_ago_blocks_the_signal(crossfade, nginx, st
     net.wait_until(lambda: own not in redis.command("HKEYS", KEY + "roster"), 15, "its leave")
 
 
-RIGHTS = re.search(r"-@all [^`]*", (TREE / "shifter" / "README.md").read_text()).group(0)
+RIGHTS = re.search(r"-@all [^`]*", (TREE / "shifter/store/README.md").read_text()).group(0)
 
 
 def test_redis_over_tls_with_the_least_rights_and_a_right_that_lacks_is_named(crossfade, nginx, started, folder):

@@ -69,7 +69,7 @@ def test_the_state_of_another_installation_is_neither_followed_nor_written(host,
     os.kill(shifter, signal.SIGSTOP)  # nobody leads there: the other one does not step in
     time.sleep(5)
     os.kill(shifter, signal.SIGCONT)
-    status = led(one)
+    status = one.wait_status(lambda s: s["weight"]["actual"] is not None, 20, "its leader again")
     assert status["weight"] == {"desired": 30, "actual": 30} and len(status["proxies"]) == 1
     assert ours.command("HKEYS", KEY + "roster") == members
     assert {each["verb"] for each in one.cli("history", "-o", "json", check=0).json["entries"]} <= {
