@@ -40,8 +40,8 @@ static const char join_text[] =
     "  return have[1]\n"
     "end\n"
     "local time = redis.call('TIME')\n"
-    "redis.call('HSET', KEYS[1], ARGV[1], ARGV[2], 'version', time[1] .. '.' .. time[2])\n"
     "redis.call('HDEL', KEYS[1], ARGV[3])\n"
+    "redis.call('HSET', KEYS[1], ARGV[1], ARGV[2], 'version', time[1] .. '.' .. time[2])\n"
     "return redis.status_reply('OK')\n";
 
 /* KEYS: roster.  ARGV: id, `BOOT NAME`, the field of claims, the claim.  Only who has the place
@@ -110,6 +110,19 @@ static void refuse(struct place *place)
     place->other[0] = '\0';
 }
 
+static void enter(struct place *place)
+{
+    if (place->refused_ms != 0) {
+        place->roster->refused(place->roster->context, NULL);
+    }
+    place->refused_ms = 0;
+    place->claimed_ms = 0;
+    place->other[0] = '\0';
+    place->in = true;
+    place->joined = true;
+    place->roster->told(place->roster->context);
+}
+
 static void joined(void *context, const redisReply *reply, const char *why)
 {
     (void) why; /* refused or lost: it is asked again with the next turn */
@@ -121,15 +134,7 @@ static void joined(void *context, const redisReply *reply, const char *why)
     if (reply->type == REDIS_REPLY_STATUS && strcmp(reply->str, "TWICE") == 0) {
         refuse(place);
     } else if (reply->type == REDIS_REPLY_STATUS) {
-        if (place->refused_ms != 0) {
-            place->roster->refused(place->roster->context, NULL);
-        }
-        place->refused_ms = 0;
-        place->claimed_ms = 0;
-        place->other[0] = '\0';
-        place->in = true;
-        place->joined = true;
-        place->roster->told(place->roster->context);
+        enter(place);
     } else if (reply->type == REDIS_REPLY_STRING && reply->len < (int) sizeof(place->other)) {
         if (place->claimed_ms == 0 || strcmp(place->other, reply->str) != 0) {
             place->claimed_ms = now_ms();
@@ -230,6 +235,9 @@ void xf_bus_roster_seen(struct xf_bus_roster *roster, unsigned service, const re
     bool read = reply->type == REDIS_REPLY_ARRAY && reply->elements == 2;
     place->in = read && reply->element[0]->type == REDIS_REPLY_STRING &&
                 strncmp(reply->element[0]->str, roster->value, XF_UUID_TEXT_BYTES - 1) == 0;
+    if (place->in && !place->joined) {
+        enter(place); /* the answer to the join was lost */
+    }
     const redisReply *claim = read ? reply->element[1] : NULL;
     if (place->in && claim->type == REDIS_REPLY_STRING && claim->len < VALUE_BYTES &&
         strncmp(claim->str, "no ", 3) != 0 &&
