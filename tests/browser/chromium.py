@@ -140,10 +140,19 @@ class Page:
         assert "exceptionDetails" not in answer, (expression, answer["exceptionDetails"])
         return answer["result"].get("value")
 
+    def look_at(self, expression):
+        """The same; None while the page is being replaced by the next one."""
+        try:
+            return self.evaluate(expression)
+        except AssertionError as error:
+            if "Inspected target navigated or closed" not in str(error):
+                raise
+            return None
+
     def wait(self, expression, timeout=60):
         """Waits until the expression is true; else tells what the page shows."""
         try:
-            return net.wait_until(lambda: self.evaluate(expression), timeout, expression, every=0.05)
+            return net.wait_until(lambda: self.look_at(expression), timeout, expression, every=0.05)
         except AssertionError as error:
             raise AssertionError(f"{error}; the page: {self.text('body')[:3000]}") from error
 

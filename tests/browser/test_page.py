@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from harness import net
 from harness.raw import request
 
 pytestmark = pytest.mark.slow
@@ -161,6 +162,7 @@ def test_what_is_hostile_stays_text(world, page):
     assert shown.evaluate("document.querySelectorAll('img, iframe, main script').length") == 0
 
 
+@pytest.mark.long
 def test_what_is_missing_breaks_nothing(world, page):
     world.start(HELD)
     real = world.status()
@@ -177,7 +179,8 @@ def test_what_is_missing_breaks_nothing(world, page):
 
 
 def test_abort_by_its_button_is_confirmed_and_in_the_log(world, page):
-    world.start(HELD)
+    world.start(HELD)  # a step of the plan in between would change the generation
+    net.wait_until(lambda: world.status()["step"]["index"] == 2, 10, "the step that is held long")
     shown = page("operator")
     open_dialog(shown, "abort")
     shown.type("#ask-actor", "jane")
@@ -252,6 +255,7 @@ def test_who_was_not_first_is_told_and_goes_by_what_is_now(world, page):
     shown.wait_text("#state", "ABORTED")
 
 
+@pytest.mark.long
 def test_it_fits_a_telephone_and_every_field_has_a_name(world, page):
     world.start(HELD)
     world.steer("pause", "--reason", "x" * 180)
