@@ -16,11 +16,11 @@ configure_file(systemd/postinst.in ${units}/postinst @ONLY
 install(TARGETS crossfade RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
 install(FILES systemd/crossfade.sysusers DESTINATION lib/sysusers.d RENAME crossfade.conf)
 install(FILES systemd/crossfade.tmpfiles DESTINATION lib/tmpfiles.d RENAME crossfade.conf)
-install(FILES README.md LICENSE CHANGELOG.md SECURITY.md config/KEYS.md shifter/JOURNAL.md shifter/journal_roles.sql
-    DESTINATION ${CMAKE_INSTALL_DOCDIR} OPTIONAL)
+install(FILES README.md LICENSE CHANGELOG.md SECURITY.md config/KEYS.md shifter/API.md shifter/openapi.json
+    shifter/JOURNAL.md shifter/journal_roles.sql shifter/KONG.md shifter/PIPELINES.md shifter/STORE.md
+    DESTINATION ${CMAKE_INSTALL_DOCDIR})
 install(FILES config/samples/full.yaml config/samples/minimal.yaml
     DESTINATION ${CMAKE_INSTALL_DOCDIR}/samples)
-install(FILES shifter/API.md shifter/openapi.json DESTINATION ${CMAKE_INSTALL_DOCDIR})
 install(DIRECTORY shifter/monitoring DESTINATION ${CMAKE_INSTALL_DOCDIR})
 
 set(CPACK_GENERATOR DEB TGZ)

@@ -73,7 +73,7 @@ static void write_head(const struct xf_preset_kong *kong, const struct names *na
         sharing = kong->shared ? ", one shared database" : ", a cloned database";
     }
     xf_text_printf(plan,
-                   "# Kong Gateway %s to %s (%s%s); shifter/KONG.md is the runbook.\n"
+                   "# Kong Gateway %s to %s (%s%s); KONG.md is the runbook.\n"
                    "#   crossfade plan kong.yaml         what it does, when, and what could fail\n"
                    "#   crossfade preflight kong.yaml    the gates, changing nothing\n"
                    "#   crossfade start kong.yaml\n"

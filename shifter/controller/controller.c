@@ -739,7 +739,7 @@ static void tell_probe(struct controller *controller)
     if (store->denied[0] != '\0') {
         xf_log(XF_LOG_ERROR, "store.denied",
                "command=%s text=\"the store's user may not run it: nothing is led before it may; "
-               "the rights that are needed stand in shifter/store/README.md\"",
+               "STORE.md names the rights that are needed\"",
                store->denied);
     } else if (store->warnings[0] != '\0') {
         xf_log(XF_LOG_WARNING, "store.warning", "text=%s", xf_log_quote(store->warnings, quoted));

@@ -233,7 +233,7 @@ def test_a_proxy_that_joined_a_moment_ago_blocks_the_signal(crossfade, nginx, st
     net.wait_until(lambda: own not in redis.command("HKEYS", KEY + "roster"), 15, "its leave")
 
 
-RIGHTS = re.search(r"-@all [^`]*", (TREE / "shifter/store/README.md").read_text()).group(0)
+RIGHTS = re.search(r"-@all [^`]*", (TREE / "shifter/STORE.md").read_text()).group(0)
 
 
 def test_redis_over_tls_with_the_least_rights_and_a_right_that_lacks_is_named(crossfade, nginx, started, folder):
@@ -252,7 +252,7 @@ def test_redis_over_tls_with_the_least_rights_and_a_right_that_lacks_is_named(cr
     v1, v2 = nginx("v1"), nginx("v2")
     host = crossfade({"v1": [v1.address], "v2": [v2.address]}, workers=1, start=False, extra={"store": store})
     host.start(ready=False)
-    net.wait_until(lambda: "event=store.denied command=HDEL" in host.log, 20, "the right that lacks")
+    net.wait_until(lambda: re.search(r"event=store.denied command=HDEL .*STORE\.md", host.log), 20, "the right that lacks")
     redis.command("ACL", "SETUSER", "cf", "+hdel")
     host.wait_ready()
     host.wait_status(lambda s: s["leader"] is not None and s["store"]["ok"], 20, "a leader")

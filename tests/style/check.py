@@ -161,6 +161,22 @@ def check_readmes(root, names):
             yield f"{readme}:1: does not name {path.name} under \"Code structure\""
 
 
+def check_pages(root, names):
+    """A page that a message of the program names is one that its package installs, in one folder."""
+    if "cmake/install.cmake" not in names:
+        return
+    installed = set(re.findall(r"\S+\.md\b", text_of(root, "cmake/install.cmake")))
+    known = {Path(page).name for page in installed if page in names}
+    for name in names:
+        if Path(name).suffix not in CODE or name.split("/")[0] not in MAY_INCLUDE:
+            continue
+        for number, line in enumerate(text_of(root, name).splitlines(), 1):
+            for text in re.findall(r'"((?:\\.|[^"\\])*)"', line):
+                for page in re.findall(r"[\w./-]+\.md\b", text):
+                    if page not in known:
+                        yield f"{name}:{number}: names {page}, which cmake/install.cmake does not install"
+
+
 def check_words(root, names):
     """Nothing is left unfinished, skipped, or bound to the machine it was written on."""
     for name in names:
@@ -192,8 +208,8 @@ def check_format(root, names):
         yield f".clang-format:1: {done.stderr[:200]}"
 
 
-CHECKS = [check_includes, check_calls, check_head_comments, check_keys, check_readmes, check_words,
-          check_format]
+CHECKS = [check_includes, check_calls, check_head_comments, check_keys, check_readmes, check_pages,
+          check_words, check_format]
 
 
 def main():

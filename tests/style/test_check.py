@@ -17,6 +17,7 @@ GOOD = {
     "config/keys.def": 'XF_KEY("clusters.*.check", SECTION)\nXF_KEY("clusters.*", CLUSTER)\n',
     "config/KEYS.md": "| `clusters.*.check` | x |\n| `clusters.*` | x |\n",
     "config/samples/full.yaml": "clusters:\n  a: {check: x}\n",
+    "cmake/install.cmake": "install(FILES config/KEYS.md config/GONE.md)\n",
     "tests/unit/config/test_good.c": HEAD.format(name="test_good.c"),
 }
 BAD = [  # (check, file, content, what is found)
@@ -43,6 +44,9 @@ BAD = [  # (check, file, content, what is found)
     (check.check_readmes, "config/README.md", "nothing\n", "does not name good.c"),
     (check.check_readmes, "config/deep/good.c", "", "config/deep/README.md:1: is missing"),
     (check.check_readmes, "tests/unit/config/test_other.c", "", "is missing"),
+    (check.check_pages, "config/a.c", '    "see NEW.md"\n', "names NEW.md, which"),
+    (check.check_pages, "config/a.c", '    "see config/KEYS.md"\n', "names config/KEYS.md, which"),
+    (check.check_pages, "config/a.c", '    "\\"see GONE.md\\""\n', "names GONE.md, which"),
     (check.check_words, "config/a.c", "/* " + "TO" + "DO */\n", "is unfinished"),
     (check.check_words, "dev", "# " + "FIX" + "ME\n", "is unfinished"),
     (check.check_words, "tests/unit/test_a.py", "pytest.mark." + "skip\n", "a test is skipped"),
@@ -57,6 +61,7 @@ FINE = [  # what looks bad and is not
     (check.check_calls, "config/a.c", "/* strcpy(a) */ \"system(x)\"; snprintf(a); my_atoi(x); a.system(x);\n"),
     (check.check_calls, "config/a.c", "p->gets(x); filesystem(x);\n"),
     (check.check_calls, "tests/unit/config/test_good.c", "strcpy(a, b); system(x);\n"),
+    (check.check_pages, "config/a.c", '    "see (KEYS.md)" /* NEW.md */\n'),
     (check.check_readmes, "tests/unit/config/test_good_cases.c", ""),
     (check.check_readmes, "config/README.md", "`good`, `keys.{def}`: two\n"),
     (check.check_includes, "tests/unit/config/test_good.c", '#include "config_text.h"\n'),

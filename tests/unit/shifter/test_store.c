@@ -1086,7 +1086,7 @@ static void redis_the_documentation_names_these_rights(void **state)
 {
     static char text[200000];
     (void) state;
-    FILE *file = fopen(XF_TEST_TREE "/shifter/store/README.md", "r");
+    FILE *file = fopen(XF_TEST_TREE "/shifter/STORE.md", "r");
     assert_non_null(file);
     text[fread(text, 1, sizeof(text) - 1, file)] = '\0';
     fclose(file);
