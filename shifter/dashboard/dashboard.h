@@ -1,7 +1,7 @@
 /*
  * dashboard.h -- the page at `/` of the admin API, and the files beside it.
  *
- * Their sources stand in dashboard/; the build puts them into the program (cmake/embed.cmake).
+ * Their sources stand beside this file; the build puts them into the program (cmake/embed.cmake).
  * They hold no data: what the page shows it asks of the same API as everybody, with the same
  * rights.  So anybody may read them.
  */
