@@ -26,8 +26,7 @@ void xf_pool_remove(struct xf_upstream *upstream)
     xf_uncount(gauge_of(engine, upstream->server));
 }
 
-/* This turn was told that the server closed it, or said something unasked; go_on() sees to it. */
-static bool has_news(const struct xf_upstream *upstream)
+bool xf_pool_has_news(const struct xf_upstream *upstream)
 {
     return upstream->conn.hung_up || upstream->conn.readable;
 }
@@ -36,7 +35,7 @@ struct xf_upstream *xf_pool_take(struct xf_engine *engine, unsigned server, bool
 {
     struct xf_engine_server *from = &engine->servers[server];
     struct xf_list *link = from->idle.next;
-    while (link != &from->idle && has_news(upstream_of(link))) {
+    while (link != &from->idle && xf_pool_has_news(upstream_of(link))) {
         link = link->next;
     }
     if (link == &from->idle) {

@@ -16,7 +16,9 @@
 #define XF_POOL_IDLE_MAX 512u  /* connections kept for a server by one worker */
 #define XF_POOL_FRESH_MS 1000u /* young enough for a request that cannot be repeated */
 
-/* The newest idle connection to `server`, or NULL. */
+/* Something came on an idle connection that nobody looked at yet: its end, or what was unasked. */
+bool xf_pool_has_news(const struct xf_upstream *upstream);
+/* The newest idle connection to `server` without news, or NULL. */
 struct xf_upstream *xf_pool_take(struct xf_engine *engine, unsigned server, bool fresh_only);
 /* Keeps a connection whose message is over, or closes it where none may be kept. */
 void xf_pool_give(struct xf_upstream *upstream);

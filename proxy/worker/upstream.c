@@ -132,7 +132,7 @@ static void go_on(void *owner, short what)
         upstream->conn.readable = true; /* a read tells */
     }
     if (upstream->exchange == NULL) {
-        if ((what & (EV_READ | EV_CLOSED)) != 0 && !may_stay(upstream)) {
+        if (xf_pool_has_news(upstream) && !may_stay(upstream)) {
             xf_pool_remove(upstream);
             xf_upstream_close(upstream);
         }

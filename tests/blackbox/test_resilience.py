@@ -189,6 +189,40 @@ def test_a_connection_whose_end_is_known_carries_no_request(crossfade, scripted)
     assert len(used) == 6 and len(set(used)) > 3
 
 
+def test_an_answer_read_ahead_of_its_event_leaves_the_connection_in_the_pool(crossfade, scripted):
+    """The client's event and the server's come in one turn: the client's goes on with the answer."""
+    used, answer = [], threading.Event()
+
+    def serve(connection):
+        while True:
+            if read_head(connection).startswith(b"GET /asked"):
+                used.append(connection)
+                answer.wait(5)
+            connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+    proxy = crossfade({"web-v1": [scripted(serve).address]})
+    with Raw(proxy.port) as client:
+        answer.set()
+        client.send("GET /asked HTTP/1.1\r\nHost: a\r\n\r\n")
+        assert client.read().status == 200
+        answer.clear()
+        client.send("GET /asked HTTP/1.1\r\nHost: a\r\n\r\n")
+        net.wait_until(lambda: len(used) == 2, 2, "the second request")
+        for worker in proxy.workers():
+            os.kill(worker.pid, signal.SIGSTOP)
+        net.wait_until(lambda: all(each.state == "T" for each in proxy.workers()), 1, "a stop")
+        client.send("GET /asked HTTP/1.1\r\n")
+        time.sleep(0.05)
+        answer.set()
+        time.sleep(0.05)
+        for worker in proxy.workers():
+            os.kill(worker.pid, signal.SIGCONT)
+        assert client.read().status == 200
+        time.sleep(0.05)
+        client.send("Host: a\r\n\r\n")
+        assert client.read().status == 200
+    assert len(used) == 3 and len(set(used)) == 1
+
+
 @pytest.mark.parametrize("how", ["reset", "close"])
 def test_a_client_that_leaves_in_mid_answer_frees_its_server_at_once(crossfade, scripted, how):
     proxy = crossfade({"web-v1": [scripted(drip).address]})
