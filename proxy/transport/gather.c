@@ -3,8 +3,8 @@
  *
  * The ring is used as a list of calls to make and nothing else: no operation may be left to the
  * kernel to finish later, because its place would be written to after it was given to another
- * connection.  MSG_DONTWAIT sees to that; should an answer be missing all the same, nothing is
- * gathered any more.
+ * connection.  MSG_DONTWAIT sees to that; should an answer be missing all the same, its connection
+ * is lost and nothing is gathered any more.
  */
 #include "proxy/transport/gather.h"
 
@@ -202,7 +202,8 @@ void xf_gather_read(struct xf_gather *gather)
     for (unsigned i = 0; i < gather->asked_count; i++) {
         struct xf_gathered *place = gather->asked[i];
         if (place->result == UNANSWERED && i < count) {
-            gather->spoiled = true; /* the place is never used again */
+            gather->spoiled = true;   /* the place is never used again */
+            place->conn->lost = true; /* what came may yet be read into it */
             place->conn->gathered = NULL;
             place->conn = NULL;
         } else if (place->result == UNANSWERED || says_nothing(place->result)) {
