@@ -294,10 +294,10 @@ static bool same_string(const char *a, const char *b)
 
 static bool same_store(const struct xf_config_store *old, const struct xf_config_store *new)
 {
-    return old->kind == new->kind &&same_string(old->path, new->path) &&
-           same_string(old->url, new->url) && same_string(old->password_file, new->password_file) &&
-           same_string(old->ca, new->ca) && same_string(old->certificate, new->certificate) &&
-           same_string(old->key, new->key) && same_string(old->namespace_name, new->namespace_name);
+    return same_string(old->path, new->path) && same_string(old->url, new->url) &&
+           same_string(old->password_file, new->password_file) && same_string(old->ca, new->ca) &&
+           same_string(old->certificate, new->certificate) && same_string(old->key, new->key) &&
+           same_string(old->namespace_name, new->namespace_name) && old->kind == new->kind;
 }
 
 /* What is opened once, at the start: NULL, or the key that needs a restart. */
