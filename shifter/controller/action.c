@@ -56,7 +56,7 @@ static void describe(const json_t *result, char *out, size_t bytes)
         passed += good;
         if (!good && severity != NULL && strcmp(severity, "error") == 0 && length + 1 < bytes) {
             int more =
-                snprintf(out + length, bytes - length, "%s%.48s: %.160s", length > 0 ? "; " : "",
+                snprintf(out + length, bytes - length, "%s%.48s: %.300s", length > 0 ? "; " : "",
                          name != NULL ? name : "?", message != NULL ? message : "");
             length += more > 0 ? (size_t) more : 0;
         }

@@ -278,6 +278,7 @@ static int64_t missing_ms(const struct xf_judge_evidence_basis *basis, uint64_t 
 }
 
 #define PART_TEXT_BYTES 64
+#define COUNT_MAX       1e15 /* evidence has no bound, its text has */
 /* "437", or "312 more without errors" once there were some. */
 static void write_needed(char out[PART_TEXT_BYTES], const struct xf_promote *promote,
                          const struct xf_judge_evidence *evidence)
@@ -303,9 +304,11 @@ static void write_evidence(const struct xf_judge_evidence_basis *basis,
                            const struct xf_judge_evidence *evidence, char out[XF_SENTENCE_BYTES])
 {
     if (evidence->soft_hold) {
+        char against[XF_COUNT_TEXT_BYTES], alarm[XF_COUNT_TEXT_BYTES];
         snprintf(out, XF_SENTENCE_BYTES,
-                 "not advancing: green looks worse than blue (evidence %.3g, it pauses at %.3g)",
-                 basis->against, basis->alarm);
+                 "not advancing: green looks worse than blue (evidence %s, it pauses at %s)",
+                 xf_format_count((uint64_t) fmin(basis->against, COUNT_MAX), against),
+                 xf_format_count((uint64_t) fmin(basis->alarm, COUNT_MAX), alarm));
         return;
     }
     const struct xf_promote *promote = &basis->promote;

@@ -588,6 +588,7 @@ static void evidence_against_green_holds_the_step_softly(void **state)
     assert_true(evidence.soft_hold);
     assert_false(evidence.enough);
     assert_non_null(strstr(evidence.sentence, "green looks worse than blue"));
+    assert_null(strstr(evidence.sentence, "e+"));
     assert_int_equal(xf_judge_standing(&judge), 0);
 }
 
