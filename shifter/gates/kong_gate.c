@@ -21,6 +21,21 @@ void xf_kong_list(char *list, size_t bytes, const char *name)
     snprintf(list + used, bytes - used, "%s%s", used > 0 ? ", " : "", name);
 }
 
+void xf_kong_list_once(char *list, size_t bytes, const char *name)
+{
+    size_t length = strlen(name);
+    for (const char *p = list; *p != '\0' && (p = strstr(p, name)) != NULL; p++) {
+        bool begins = p == list || (p - list >= 2 && strncmp(p - 2, ", ", 2) == 0);
+        const char *behind = p + length;
+        bool ends =
+            *behind == '\0' || strncmp(behind, ", ", 2) == 0 || strcmp(behind, " and more") == 0;
+        if (begins && ends) {
+            return;
+        }
+    }
+    xf_kong_list(list, bytes, name);
+}
+
 /* A string option; NULL where it is absent.  Another type is a problem. */
 static const char *text_option(const json_t *options, const char *key, char *problem, size_t bytes)
 {

@@ -71,5 +71,7 @@ const struct xf_config_cluster *xf_kong_side_cluster(const struct xf_kong_gate *
 
 /* Appends `name` to a list in words, bounded: `a, b, c and more`. */
 void xf_kong_list(char *list, size_t bytes, const char *name);
+/* The same, unless it has that name already. */
+void xf_kong_list_once(char *list, size_t bytes, const char *name);
 
 #endif

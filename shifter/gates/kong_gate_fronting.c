@@ -138,8 +138,8 @@ static void compare_proxy(const struct asked_node *asked,
             known = true;
         }
     }
-    if (!known && belief->problem[0] == '\0' && strstr(belief->strangers, name) == NULL) {
-        xf_kong_list(belief->strangers, sizeof(belief->strangers), name);
+    if (!known && belief->problem[0] == '\0') {
+        xf_kong_list_once(belief->strangers, sizeof(belief->strangers), name);
     }
 }
 

@@ -2,6 +2,7 @@
 xf_add_unit_test(shifter/bus_message xf_shifter)
 xf_add_unit_test(shifter/store xf_shifter)
 target_sources(test_shifter_store PRIVATE unit/shifter/store_bench.c unit/shifter/redis_bench.c)
+xf_add_unit_test(shifter/kong_gate xf_shifter)
 xf_add_unit_test(shifter/kong_version xf_shifter)
 xf_add_unit_test(shifter/preset xf_shifter)
 xf_add_unit_test(shifter/tenure_blame xf_shifter)
