@@ -3,6 +3,7 @@
  */
 #include "shifter/bus/bus.h"
 #include "shifter/bus/bus_message.h"
+#include "shifter/bus/bus_redis_roster.h"
 #include "shifter/net/link.h"
 #include "shifter/store/store_redis_script.h"
 #include "tests/unit/shifter/redis_bench.h"
@@ -864,6 +865,64 @@ static void redis_the_least_rights_that_are_documented_are_enough(void **state)
     unlink(path);
 }
 
+static void hear_ready(void *context, bool up, const char *why)
+{
+    (void) why;
+    ((struct place *) context)->down.up = up;
+}
+
+static void hear_joined(void *context)
+{
+    ((struct place *) context)->down.ups++;
+}
+
+static void hear_refused(void *context, const char *why)
+{
+    ((struct place *) context)->down.downs += why != NULL;
+}
+
+#define TWIN  "00000000-0000-4000-8000-00000000000a"
+#define OTHER "00000000-0000-4000-8000-00000000000b"
+
+static bool place_is_claimed(struct place *place)
+{
+    return strcmp(redis_by_hand(&place->redis, "HEXISTS cf:{test:gateway}:roster claim." TWIN),
+                  "1") == 0;
+}
+
+static bool agent_is_refused_or_in(struct place *place)
+{
+    return place->down.downs + place->down.ups > 0;
+}
+
+/* The other one lives but was slow: what it says counts, though its time is over. */
+static void redis_a_refusal_that_came_late_still_refuses(void **state)
+{
+    struct place *place = *state;
+    struct xf_resp_calls calls = {hear_ready, place};
+    struct xf_message_proxy self = {
+        .id = TWIN, .boot = "00000000-0000-4000-8000-00000000000c", .name = "host"};
+    place->config.services_count = 1;
+    struct xf_resp *resp =
+        xf_resp_create(place->loop, xf_clock_system(), &place->config.store, &calls);
+    struct xf_bus_roster *roster =
+        xf_bus_roster_create(&place->config, resp, &self, hear_joined, hear_refused, place);
+    redis_by_hand(&place->redis, "HSET cf:{test:gateway}:roster version 1 " TWIN " " OTHER);
+    assert_true(until(place, agent_is_up));
+    xf_bus_roster_join(roster);
+    assert_true(until(place, place_is_claimed));
+    run_for(place, 3100);
+    redis_by_hand(&place->redis, "EVAL redis.call('HSET',KEYS[1],KEYS[2],'no'..string.char(32).."
+                                 "redis.call('HGET',KEYS[1],KEYS[2])) "
+                                 "2 cf:{test:gateway}:roster claim." TWIN);
+    xf_bus_roster_join(roster);
+    assert_true(until(place, agent_is_refused_or_in));
+    assert_int_equal(place->down.ups, 0);
+    assert_string_equal(redis_by_hand(&place->redis, "HGET cf:{test:gateway}:roster " TWIN), OTHER);
+    xf_resp_destroy(resp);
+    xf_bus_roster_destroy(roster);
+}
+
 #define ON_REDIS(test) cmocka_unit_test_setup_teardown(test, setup_redis, teardown_redis)
 #define ON_LOCAL(test) cmocka_unit_test_setup_teardown(test, setup_local, teardown_local)
 #define CONTRACT(on)                                                                               \
@@ -898,6 +957,7 @@ int main(void)
         ON_REDIS(redis_killed_and_started_again_the_bus_goes_on),
         ON_REDIS(redis_its_streams_are_bounded),
         ON_REDIS(redis_an_agent_joins_its_rosters_before_it_hears_a_state_and_leaves_them),
+        ON_REDIS(redis_a_refusal_that_came_late_still_refuses),
         ON_REDIS(redis_the_least_rights_that_are_documented_are_enough),
     };
     return cmocka_run_group_tests_name("local", local_tests, NULL, NULL) +
