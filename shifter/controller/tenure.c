@@ -550,6 +550,7 @@ static void got_look(void *context, enum xf_store_result result, const struct xf
         xf_tenure_note(tenure, "store.set_back", "the store knows less than it did");
         tenure->holds_newer = true;
         tenure->doubted = true;
+        tenure->unsure = true; /* at once: no attempt of a signal begins before the next tick */
         tenure->led_ms = xf_tenure_now(tenure);
         tenure->found = found;
     } else if (result == XF_STORE_UNREADABLE) {
