@@ -1,7 +1,8 @@
 // verbs.js -- the verbs: a button each, a dialog that says what will happen, the answer in words.
 //
-// Each carries the generation that the page showed when the dialog opened: where somebody or
-// something else was first, the leader refuses (exit 4), the dialog says so and goes by the new one.
+// Each but `pause` and `abort` carries the generation that the page showed when the dialog opened:
+// where somebody or something else was first, the leader refuses (exit 4), the dialog says so and
+// goes by the new one.  Those two are to work at once: a step in between is no reason against them.
 import { Refusal, command } from "./api.js";
 import { byId, element, setText, show } from "./dom.js";
 import { clock, list, object, perCent, text } from "./words.js";
@@ -10,7 +11,7 @@ const NAME_KEY = "crossfade.name";
 const STEERED = ["shifting", "soaking", "draining"];
 
 const VERBS = [
-    { name: "pause", states: ["preflight", ...STEERED, "safe"],
+    { name: "pause", states: ["preflight", ...STEERED, "safe"], atOnce: true,
       meaning: "The weight stays where it is until you resume." },
     { name: "resume", states: ["preflight", ...STEERED, "safe"],
       when: (status) => holdsOfPeople(status).length > 0,
@@ -22,7 +23,7 @@ const VERBS = [
     { name: "approve", states: STEERED, pinned: true,
       when: (status) => status.approval === "needed",
       meaning: "This step's approval; the plan goes on when its hold is over." },
-    { name: "abort", states: ["preflight", ...STEERED], grave: true,
+    { name: "abort", states: ["preflight", ...STEERED], grave: true, atOnce: true,
       meaning: "All traffic goes back to blue at once, and the cutover ends." },
 ];
 
@@ -117,7 +118,7 @@ function bodyOf(verb) {
     return {
         actor: byId("ask-actor").value.trim() || "dashboard",
         reason: byId("ask-reason").value.trim(),
-        ...(Number.isInteger(of.generation) ? { if_generation: of.generation } : {}),
+        ...(!verb.atOnce && Number.isInteger(of.generation) ? { if_generation: of.generation } : {}),
         ...(verb.pinned && Number.isInteger(step) ? { if_step: step } : {}),
         arguments: argumentsOf(verb),
     };

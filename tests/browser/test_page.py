@@ -241,17 +241,28 @@ def test_verbs_by_keyboard_and_with_the_role_they_need(world, page):
 def test_who_was_not_first_is_told_and_goes_by_what_is_now(world, page):
     world.start(HELD)
     shown = page("operator")
-    open_dialog(shown, "abort")
+    shown.wait_text("#step", "Step 2 of 4")
+    open_dialog(shown, "back")
     world.steer("pause", "--reason", "I look first")
     generation = world.status()["generation"]
     shown.type("#ask-reason", "no")
-    shown.type("#ask-typed", "gateway")
     shown.press("Enter")
     shown.wait_text("#ask-problem", "Look at what is shown now")
-    assert world.status()["generation"] == generation and world.status()["state"] == "shifting"
+    assert world.status()["generation"] == generation and world.status()["step"]["index"] == 2
     shown.wait_text("#ask-place", f"Generation {generation}")
     assert "held by operator" in shown.text("#ask-place")
     shown.click("#ask-send")
+    shown.wait_text("#step", "Step 1 of 4")
+
+
+def test_an_abort_is_not_refused_for_what_came_in_between(world, page):
+    world.start(HELD)
+    shown = page("operator")
+    open_dialog(shown, "abort")
+    world.steer("weight", "7%")
+    shown.type("#ask-reason", "no")
+    shown.type("#ask-typed", "gateway")
+    sent(shown)
     shown.wait_text("#state", "ABORTED")
 
 
