@@ -89,6 +89,7 @@ static bool trusts(const json_t *trusted, const char *address)
 struct belief {
     bool asked;          /* a node showed its configuration */
     bool compared;       /* an address of ours was held against trusted_ips */
+    bool fleet;          /* of every proxy, not of this host alone */
     char strangers[256]; /* proxies whose addresses are not known */
     char problem[512];
 };
@@ -172,6 +173,7 @@ static void ask_node_belief(const struct xf_kong_node *node,
     while (cluster != NULL && context->proxy != NULL &&
            (heartbeat = context->proxy(context->fleet, proxies)) != NULL) {
         compare_proxy(&asked, heartbeat, belief);
+        belief->fleet = true;
         proxies++;
     }
     if (cluster != NULL && proxies == 0) {
@@ -296,6 +298,8 @@ void xf_kong_check_fronting(struct xf_kong_gate *gate)
     bool routes_seen =
         gate->new_side.booted || impassable_by_admin(gate, impassable, sizeof(impassable));
     ask_belief(gate, &belief);
+    const char *who =
+        belief.fleet ? "every proxy says" : "this host (not asked: other proxies) says";
     if (impassable[0] != '\0') {
         KONG_CHECK(gate, "fronting", false,
                    "cannot pass through an HTTP proxy: %s; take them to Kong by another way",
@@ -320,10 +324,11 @@ void xf_kong_check_fronting(struct xf_kong_gate *gate)
         KONG_SKIP(gate, "fronting", "no address of the new cluster's servers is known here");
     } else if (!routes_seen) {
         KONG_SKIP(gate, "fronting",
-                  "Kong believes what the proxies say of clients; its routes are seen neither in a "
-                  "database nor at /routes of the Admin API");
+                  "Kong believes what %s of clients; its routes are seen neither in a database nor "
+                  "at /routes of the Admin API",
+                  who);
     } else {
         KONG_CHECK(gate, "fronting", true,
-                   "Kong believes what every proxy says of clients, and every route can pass");
+                   "Kong believes what %s of clients, and every route can pass", who);
     }
 }

@@ -180,6 +180,7 @@ def test_nodes_are_asked_for_version_database_and_plugins(world, postgres):
                           new={"database": "new", "admin": [new_node.url]}, **more)
 
     world.preflight(gate(new), both, expect=[])
+    assert "what this host (" in world.checks["fronting"]["message"]
     world.preflight(gate(world.node("3.2.0")), both, expect=["new.version"])
     world.preflight(gate(world.node("3.1.0", reachable=False)), both, expect=["new.database_reachable"])
     world.preflight(gate(world.node("3.1.0", plugins=("rate-limiting",))), both, expect=["plugins"])
