@@ -69,10 +69,13 @@ void xf_progress_tick(struct xf_progress *progress, const struct xf_document *do
         progress->weight = document->weight;
         progress->step_entry = document->step_entry;
         progress->step_ms = 0;
+        progress->holding = false;
         progress->ramp_ms = 0;
         progress->retreat_ms = 0;
         progress->moved_ms = 0;
     }
+    bool held_on = progress->holding;
+    progress->holding = counts && holding(document);
     if (!xf_cutover_runs(document->state)) {
         return;
     }
@@ -86,7 +89,7 @@ void xf_progress_tick(struct xf_progress *progress, const struct xf_document *do
         progress->ramp_ms += passed;
     } else if (counts && ramping(document)) {
         progress->ramp_ms += passed;
-    } else if (counts && holding(document)) {
+    } else if (held_on && progress->holding) {
         progress->step_ms += passed;
     }
 }

@@ -33,10 +33,12 @@ struct xf_progress {
     int64_t lag_ms;  /* for how long the version has not been in force everywhere */
     int64_t last_ms; /* CLOCK_BOOTTIME of the last tick */
     bool ticked;
+    bool holding; /* the last tick counted for step_ms: the time since then does, too */
 };
 
 /* Counts the time since the last tick.  `counts`: the version is in force on every member, nothing
- * holds, and the store answers. */
+ * holds, and the store answers.  A step's hold is a least time: of it only what lies between two
+ * ticks that both count is counted, never the time in which the step came into force. */
 void xf_progress_tick(struct xf_progress *progress, const struct xf_document *document,
                       int64_t boot_ms, bool in_force, bool counts);
 /* JSON, the caller frees it; NULL without memory. */

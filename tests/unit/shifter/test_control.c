@@ -146,6 +146,18 @@ static void a_frozen_leader_counts_no_more_than_it_saw(void **state)
     assert_true(bench->progress.step_ms <= 1000);
 }
 
+static void a_step_lasts_its_hold_from_the_moment_it_is_in_force_everywhere(void **state)
+{
+    struct bench *bench = *state;
+    start_and_reach(bench, SHORT, 1000);
+    bench->facts.fleet.in_force = false;
+    bench_run(bench, 700);
+    bench->facts.fleet.in_force = true; /* within the next tick: from there on it counts */
+    int64_t since = bench->facts.boot_ms + 100;
+    climb_to(bench, 5000);
+    assert_int_equal(bench->facts.boot_ms - since, 10000);
+}
+
 static void a_clock_that_jumps_shortens_no_step(void **state)
 {
     struct bench *bench = *state;
@@ -1065,6 +1077,7 @@ int main(void)
         CASE(time_counts_only_while_in_force_and_not_held),
         CASE(a_gate_holds_while_it_fails_and_a_step_waits_for_its_first_answer),
         CASE(a_frozen_leader_counts_no_more_than_it_saw),
+        CASE(a_step_lasts_its_hold_from_the_moment_it_is_in_force_everywhere),
         CASE(a_clock_that_jumps_shortens_no_step),
         CASE(a_new_leader_goes_on_from_the_checkpoint),
         CASE(a_checkpoint_of_another_step_counts_nothing),
