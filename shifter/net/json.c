@@ -3,7 +3,6 @@
  */
 #include "shifter/net/json.h"
 
-#include <math.h>
 #include <string.h>
 
 void xf_json_fail(struct xf_json *reader, const char *key, const char *problem)
@@ -113,25 +112,6 @@ void xf_json_unsigned(struct xf_json *reader, const json_t *object, const char *
     if (value >= 0) {
         *out = (unsigned) value;
     }
-}
-
-void xf_json_double(struct xf_json *reader, const json_t *object, const char *key,
-                    enum xf_json_need need, double least, double most, double *out)
-{
-    const json_t *value = take(reader, object, key, need);
-    if (value == NULL) {
-        return;
-    }
-    if (!json_is_number(value)) {
-        xf_json_fail(reader, key, "is not a number");
-        return;
-    }
-    double number = json_number_value(value);
-    if (!isfinite(number) || number < least || number > most) {
-        xf_json_fail(reader, key, "is out of range");
-        return;
-    }
-    *out = number;
 }
 
 const json_t *xf_json_object(struct xf_json *reader, const json_t *object, const char *key,

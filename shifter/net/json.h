@@ -40,8 +40,6 @@ void xf_json_uint(struct xf_json *reader, const json_t *object, const char *key,
                   enum xf_json_need need, uint64_t most, uint64_t *out);
 void xf_json_unsigned(struct xf_json *reader, const json_t *object, const char *key,
                       enum xf_json_need need, unsigned most, unsigned *out);
-void xf_json_double(struct xf_json *reader, const json_t *object, const char *key,
-                    enum xf_json_need need, double least, double most, double *out);
 /* Borrowed; NULL when absent (an error where it is needed) or of another type (an error). */
 const json_t *xf_json_object(struct xf_json *reader, const json_t *object, const char *key,
                              enum xf_json_need need);

@@ -46,6 +46,6 @@ static inline char *fuzz_exact(const void *bytes, size_t size)
 
 /* For targets with fuzz_memory.c: the `count`-th allocation from now on fails; 0: none does. */
 void fuzz_fail_after(size_t count);
-#define FUZZ_ALLOCATIONS 90u /* of an input's first ones, its hash says which fails */
+#define FUZZ_ALLOCATIONS 250u /* of an input's first ones, its hash says which fails */
 
 #endif

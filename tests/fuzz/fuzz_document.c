@@ -64,6 +64,37 @@ static char *wrap(const char *body, size_t length, size_t *ret_length)
     return text;
 }
 
+/* Usable from the moment it was saved until its age is over, unless its writer left the fleet. */
+static void check_age(const struct xf_snapshot *snapshot)
+{
+    struct xf_error err = {0};
+    const int64_t age_ms = 86400000;
+    int64_t at_ms = snapshot->saved_ms;
+    if (at_ms < INT64_MAX - 2 * age_ms) {
+        FUZZ_CHECK(xf_snapshot_usable(snapshot, at_ms + age_ms, age_ms, &err) == !snapshot->left);
+        FUZZ_CHECK(!xf_snapshot_usable(snapshot, at_ms + age_ms + 1, age_ms, &err));
+        FUZZ_CHECK(err.message[0] != '\0');
+    }
+}
+
+/* What is written of it is read as the same. */
+static void check_snapshot_again(const struct xf_snapshot *snapshot)
+{
+    struct xf_snapshot again = {0};
+    struct xf_error err = {0};
+    size_t length, twice_length;
+    char *once = xf_snapshot_format(snapshot, &length);
+    if (once == NULL) { /* a document that grew past its ceiling */
+        return;
+    }
+    FUZZ_CHECK(xf_snapshot_parse(once, length, &again, &err) == 0);
+    char *twice = xf_snapshot_format(&again, &twice_length);
+    FUZZ_CHECK(twice != NULL && length == twice_length && memcmp(once, twice, length) == 0);
+    xf_snapshot_release(&again);
+    free(twice);
+    free(once);
+}
+
 static void check_snapshot(const char *text, size_t length)
 {
     struct xf_snapshot snapshot = {0};
@@ -76,6 +107,8 @@ static void check_snapshot(const char *text, size_t length)
     for (unsigned i = 0; i < snapshot.services_count; i++) {
         FUZZ_CHECK(snapshot.services[i].document != NULL);
     }
+    check_age(&snapshot);
+    check_snapshot_again(&snapshot);
     xf_snapshot_release(&snapshot);
 }
 

@@ -2,7 +2,7 @@
  * fuzz_memory.c -- memory that cannot be had: one allocation of the code under test fails.
  *
  * The linker sends the calls of everything that is linked statically through here (--wrap), those
- * of the libraries not.
+ * of the libraries not; jansson is told to come here too.
  */
 #include "fuzz.h"
 
@@ -21,6 +21,17 @@ void *__wrap_calloc(size_t count, size_t size);
 void *__wrap_realloc(void *old, size_t size);
 char *__wrap_strdup(const char *text);
 char *__wrap_strndup(const char *text, size_t size);
+
+/* jansson's; weak: not all targets have it. */
+void json_set_alloc_funcs(void *(*allocate)(size_t), void (*release)(void *)) __attribute__((weak));
+
+/* Before anything of jansson's is there: what one function gave, only its pair may take. */
+__attribute__((constructor)) static void divert_jansson(void)
+{
+    if (json_set_alloc_funcs != NULL) {
+        json_set_alloc_funcs(__wrap_malloc, free);
+    }
+}
 
 void fuzz_fail_after(size_t count)
 {

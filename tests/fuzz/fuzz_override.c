@@ -1,7 +1,7 @@
 /*
  * fuzz_override.c -- a request head with a guarded override: a cluster is named only by a value
  * that is its name and the secret, or its name alone from a trusted network; a second reading of
- * the field agrees.
+ * the field agrees.  Files that hold no secret are tried once, at the start.
  */
 #include "oracle.h"
 
@@ -37,6 +37,31 @@ static void load(void)
     unlink(path);
 }
 
+/* Nothing, a folder, an empty file and one that is too long hold no secret. */
+static void refuse_files(void)
+{
+    static char header[] = "x-crossfade", missing[] = "/nonexistent", folder[] = "/";
+    static char path[] = "/tmp/fuzz-override-XXXXXX", much[1000];
+    struct xf_config_service other = {.override = {.header = header}};
+    struct xf_config config = {.services = &other, .services_count = 1};
+    char *const paths[] = {missing, folder, path, path};
+    struct xf_overrides *none = NULL;
+    struct xf_error err;
+    int fd = mkstemp(path);
+    FUZZ_CHECK(fd >= 0);
+    for (size_t i = 0; i < XF_COUNT(paths); i++) {
+        other.override.secret_file = paths[i];
+        FUZZ_CHECK(xf_overrides_load(&config, &none, &err) != 0 && none == NULL);
+        memset(much, 's', sizeof(much));
+        FUZZ_CHECK(i + 2 < XF_COUNT(paths) || write(fd, much, sizeof(much)) > 0);
+    }
+    close(fd);
+    unlink(path);
+    other.override.header = NULL;
+    FUZZ_CHECK(xf_overrides_load(&config, &none, &err) == 0 && none == NULL);
+    xf_overrides_free(none);
+}
+
 /* The cluster that `peer` may name by `value`, read from its end; its length, or 0. */
 static size_t naive(const char *value, size_t length, bool near)
 {
@@ -64,6 +89,7 @@ static size_t naive(const char *value, size_t length, bool near)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     if (overrides == NULL) {
+        refuse_files();
         load();
     }
     struct xf_http_request request;

@@ -1,11 +1,13 @@
 /*
- * fuzz_resp.c -- what a Redis answers: whole and in pieces the same answers come out, and none is
- * larger than its ceiling.
+ * fuzz_resp.c -- what a Redis answers: whole and in pieces the same answers come out, none is
+ * larger than its ceiling, and whatever they are the store reads them or says that it cannot.
  */
 #include "fuzz.h"
 
 #include "shifter/store/resp.h"
 #include "shifter/store/resp_reader.h"
+#include "shifter/store/store_answer.h"
+#include "shifter/store/store_redis_reply.h"
 
 #define DEPTH_MAX 16
 
@@ -41,12 +43,50 @@ static size_t walk(const redisReply *reply, unsigned depth, size_t *hash)
     return elements;
 }
 
+/* Each reader of the store takes any answer: with OK its output is whole. */
+static void read_as_store(const redisReply *reply)
+{
+    struct xf_store_state state = {0};
+    struct xf_store_lease lease = {0};
+    static const struct xf_store_asker nobody = {.kind = XF_ANSWER_LOG};
+    struct xf_version version;
+    enum xf_store_result result;
+    char *text = NULL, write_id[XF_UUID_TEXT_BYTES];
+    uint64_t generation, revision;
+    if (xf_redis_read_state(reply, &state, &text) == XF_STORE_OK) {
+        FUZZ_CHECK(text != NULL && memchr(state.write_id, '\0', sizeof(state.write_id)) != NULL);
+        free(text);
+    }
+    if (xf_redis_read_version(reply, &version, write_id)) {
+        FUZZ_CHECK(memchr(write_id, '\0', sizeof(write_id)) != NULL);
+    }
+    if (xf_redis_read_lease(reply, &lease) == XF_STORE_OK) {
+        FUZZ_CHECK(memchr(lease.holder, '\0', sizeof(lease.holder)) != NULL);
+    }
+    enum xf_store_result (*const texts[])(const redisReply *, char **) = {
+        xf_redis_read_text, xf_redis_read_roster, xf_redis_read_time};
+    for (size_t i = 0; i < XF_COUNT(texts); i++) {
+        text = NULL;
+        FUZZ_CHECK((texts[i](reply, &text) == XF_STORE_OK) == (text != NULL));
+        free(text);
+    }
+    struct xf_store_answer *answer = xf_store_answer_create(&nobody);
+    FUZZ_CHECK(answer != NULL);
+    (void) xf_redis_read_log(reply, answer);
+    xf_store_answer_destroy(answer);
+    (void) xf_redis_read_place(reply, &generation, &revision);
+    if (reply->type == REDIS_REPLY_STATUS) {
+        (void) xf_redis_result(reply->str, &result);
+    }
+}
+
 static void take(struct xf_resp_reader *reader, struct heard *heard)
 {
     redisReply *reply;
     while ((heard->last = xf_resp_reader_next(reader, &reply)) == XF_RESP_REPLY) {
         FUZZ_CHECK(walk(reply, 0, &heard->hash) <= XF_RESP_ANSWER_ELEMENTS_MAX + 1);
         heard->replies++;
+        read_as_store(reply);
         freeReplyObject(reply);
     }
     FUZZ_CHECK(heard->last == XF_RESP_MORE || xf_resp_reader_why(reader)[0] != '\0');
@@ -68,8 +108,35 @@ static struct heard hear(const uint8_t *data, size_t size, size_t piece)
     return heard;
 }
 
+/* An answer that does not end is given up; nor does one begin without memory. */
+static void bounds(void)
+{
+    static const char header[] = "$8388600\r\n", bytes[65536];
+    struct xf_resp_reader *reader = xf_resp_reader_create();
+    redisReply *reply;
+    size_t fed = sizeof(header) - 1;
+    FUZZ_CHECK(reader != NULL && xf_resp_reader_why(reader)[0] == '\0');
+    FUZZ_CHECK(xf_resp_reader_feed(reader, header, sizeof(header) - 1));
+    while (xf_resp_reader_feed(reader, bytes, sizeof(bytes))) {
+        FUZZ_CHECK(xf_resp_reader_next(reader, &reply) == XF_RESP_MORE);
+        fed += sizeof(bytes);
+        FUZZ_CHECK(fed <= XF_RESP_ANSWER_BYTES_MAX);
+    }
+    FUZZ_CHECK(xf_resp_reader_why(reader)[0] != '\0');
+    xf_resp_reader_destroy(reader);
+    fuzz_fail_after(1);
+    FUZZ_CHECK(xf_resp_reader_create() == NULL);
+    fuzz_fail_after(0);
+    xf_resp_reader_destroy(NULL);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
+    static bool tried;
+    if (!tried) {
+        tried = true;
+        bounds();
+    }
     if (size == 0) {
         return 0;
     }

@@ -101,6 +101,61 @@ static void a_cluster_may_be_written_short(void **state)
     xf_config_destroy(config);
 }
 
+/* What the tests of TLS need of a file is only that it can be read. */
+#define READABLE "{certificate: " XF_TEST_TREE "/README.md, key: " XF_TEST_TREE "/CHANGELOG.md"
+
+static void one_certificate_or_a_list_of_them(void **state)
+{
+    (void) state;
+    static const struct {
+        const char *tls;
+        unsigned more;
+    } rows[] = {{READABLE "}", 0},
+                {"[" READABLE "}]", 0},
+                {"[" READABLE ", client_ca: " XF_TEST_TREE "/README.md}, " READABLE "}]", 1},
+                {"[" READABLE "}, " READABLE "}, " READABLE "}]", 2}};
+    for (size_t i = 0; i < XF_COUNT(rows); i++) {
+        char text[4096];
+        snprintf(text, sizeof(text), "listeners: [{bind: 127.0.0.1:8000, tls: %s}]\n%s",
+                 rows[i].tls, VALID_SERVICES VALID_CLUSTERS);
+        struct xf_config *config = good_config(text);
+        const struct xf_config_listener *listener = &config->listeners[0];
+        assert_string_equal(listener->tls.certificate, XF_TEST_TREE "/README.md");
+        assert_int_equal(listener->tls_more_count, rows[i].more);
+        for (unsigned k = 0; k < rows[i].more; k++) {
+            assert_string_equal(listener->tls_more[k].certificate, XF_TEST_TREE "/README.md");
+            assert_string_equal(listener->tls_more[k].key, XF_TEST_TREE "/CHANGELOG.md");
+        }
+        assert_int_equal(listener->tls.client_ca != NULL, strstr(rows[i].tls, "ca:") != NULL);
+        xf_config_destroy(config);
+    }
+}
+
+static void a_list_of_certificates_says_what_is_wrong_in_it(void **state)
+{
+    (void) state;
+    static const struct {
+        const char *tls, *said;
+    } rows[] = {{"[]", "listeners[0].tls: is empty: give it a section, or leave it out"},
+                {"[" READABLE "}, 7]", "listeners[0].tls[1]: expected a section of keys"},
+                {"[" READABLE "}, {key: " XF_TEST_TREE "/README.md}]",
+                 "missing key \"certificate\" in listeners[0].tls[1]"},
+                {"[" READABLE "}, " READABLE ", kei: 1}]",
+                 "unknown key \"kei\" in listeners[0].tls[1] (did you mean \"key\"?)"},
+                {"[" READABLE "}, " READABLE ", client_ca: " XF_TEST_TREE "/README.md}]",
+                 "client_ca and ticket_keys_file stand with the first certificate"}};
+    for (size_t i = 0; i < XF_COUNT(rows); i++) {
+        char text[4096];
+        snprintf(text, sizeof(text), "listeners: [{bind: 127.0.0.1:8000, tls: %s}]\n%s",
+                 rows[i].tls, VALID_SERVICES VALID_CLUSTERS);
+        char *said = refusal(text);
+        if (strstr(said, rows[i].said) == NULL) {
+            fail_msg("expected:\n%s\nsaid:\n%s", rows[i].said, said);
+        }
+        free(said);
+    }
+}
+
 static void a_service_inherits_what_it_does_not_set(void **state)
 {
     (void) state;
@@ -373,6 +428,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_minimal_file_gets_every_default),
         cmocka_unit_test(a_cluster_may_be_written_short),
+        cmocka_unit_test(one_certificate_or_a_list_of_them),
+        cmocka_unit_test(a_list_of_certificates_says_what_is_wrong_in_it),
         cmocka_unit_test(a_service_inherits_what_it_does_not_set),
         cmocka_unit_test(a_follower_goes_live_on_the_pair_of_the_others),
         cmocka_unit_test(a_store_is_known_by_its_url),
