@@ -312,8 +312,7 @@ static void lead(struct xf_tenure *tenure)
     }
     xf_grid_init(&tenure->grid);
     xf_tenure_judge_follow(tenure);
-    tenure->accepted =
-        tenure->document->signal.accepted_at_ms != 0 ? tenure->document->signal.sequence : 0;
+    xf_tenure_signal_lead(tenure);
     if (tenure->version.generation > 0 && !tenure->holds_newer) {
         xf_tenure_publish(tenure);
     }

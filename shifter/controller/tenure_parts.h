@@ -67,6 +67,11 @@ struct xf_tenure_blame {
     json_t *told; /* owned; judge_tally.h */
 };
 
+struct xf_tenure_sent { /* a signal: each cutover's begins with sequence 1 */
+    unsigned sequence;  /* 0: none */
+    char key[XF_CUTOVER_ID_BYTES];
+};
+
 struct xf_tenure {
     unsigned magic;
     struct xf_tenure_options options;
@@ -186,10 +191,10 @@ struct xf_tenure {
     int64_t journal_behind_ms; /* since when rows are missing; 0: none is */
     char journal_why[XF_SENTENCE_BYTES];
 
-    unsigned accepted;   /* largest sequence that every receiver took */
-    unsigned delivering; /* the sequence whose delivery runs; 0: none */
-    bool checking;       /* the store was asked whether the record stands */
-    unsigned checked_sequence;
+    struct xf_tenure_sent accepted;   /* the last signal that every receiver took */
+    struct xf_tenure_sent delivering; /* whose delivery runs; sequence 0: none */
+    struct xf_tenure_sent checked;    /* whose record the store was asked for */
+    bool checking;                    /* its answer is due */
     int64_t published_ms;
 };
 
@@ -320,6 +325,10 @@ void xf_tenure_during_drop(struct xf_tenure *tenure);
 
 /* tenure_signal.c */
 void xf_tenure_signal_tick(struct xf_tenure *tenure);
+/* Begins from what the document says was taken. */
+void xf_tenure_signal_lead(struct xf_tenure *tenure);
+/* The largest sequence of the document's own key that every receiver took; 0: none. */
+unsigned xf_tenure_signal_accepted(const struct xf_tenure *tenure);
 void xf_tenure_signal_record(const struct xf_document *document, struct xf_signal_record *ret);
 
 #endif

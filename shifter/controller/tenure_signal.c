@@ -27,6 +27,31 @@ void xf_tenure_signal_record(const struct xf_document *document, struct xf_signa
     (void) snprintf(ret->to, sizeof(ret->to), "%s", to);
 }
 
+static struct xf_tenure_sent sent_of(const struct xf_document *document)
+{
+    struct xf_tenure_sent sent = {.sequence = document->signal.sequence};
+    memcpy(sent.key, document->signal.key, sizeof(sent.key));
+    return sent;
+}
+
+static bool same_signal(const struct xf_tenure_sent *a, const struct xf_tenure_sent *b)
+{
+    return a->sequence == b->sequence && (a->sequence == 0 || strcmp(a->key, b->key) == 0);
+}
+
+unsigned xf_tenure_signal_accepted(const struct xf_tenure *tenure)
+{
+    const struct xf_document *document = tenure->document;
+    bool of_this = document != NULL && strcmp(tenure->accepted.key, document->signal.key) == 0;
+    return of_this ? tenure->accepted.sequence : 0;
+}
+
+void xf_tenure_signal_lead(struct xf_tenure *tenure)
+{
+    tenure->accepted = tenure->document->signal.accepted_at_ms != 0 ? sent_of(tenure->document)
+                                                                    : (struct xf_tenure_sent){0};
+}
+
 /* What is loaded must be the fleet's newest first: the store may have lost that it was revoked. */
 static bool may_send(const struct xf_tenure *tenure)
 {
@@ -38,14 +63,15 @@ static bool due(const struct xf_tenure *tenure)
 {
     const struct xf_document *document = tenure->document;
     return document != NULL && document->signal.sequence > 0 &&
-           document->signal.accepted_at_ms == 0 && tenure->accepted < document->signal.sequence;
+           document->signal.accepted_at_ms == 0 &&
+           xf_tenure_signal_accepted(tenure) < document->signal.sequence;
 }
 
 void xf_tenure_delivered(struct xf_tenure *tenure, unsigned sequence)
 {
     XF_ASSERT(tenure->magic == XF_TENURE_MAGIC);
-    if (sequence == tenure->delivering) {
-        tenure->accepted = sequence;
+    if (sequence == tenure->delivering.sequence) {
+        tenure->accepted = tenure->delivering;
     }
 }
 
@@ -54,12 +80,15 @@ static void record_stands(void *context, enum xf_store_result result, const char
     struct xf_tenure *tenure = context;
     XF_ASSERT(tenure->magic == XF_TENURE_MAGIC);
     tenure->checking = false;
-    bool stands = result == XF_STORE_OK && may_send(tenure) && due(tenure) &&
-                  tenure->checked_sequence == tenure->document->signal.sequence;
+    bool stands = result == XF_STORE_OK && may_send(tenure) && due(tenure);
+    if (stands) {
+        struct xf_tenure_sent now = sent_of(tenure->document);
+        stands = same_signal(&tenure->checked, &now);
+    }
     if (result != XF_STORE_OK) {
         xf_tenure_note(tenure, "signal.record_failed", message != NULL ? message : "");
     }
-    if (tenure->delivering != 0) {
+    if (tenure->delivering.sequence != 0) {
         tenure->calls.checked(tenure->calls.context, tenure->service->name, stands);
     }
 }
@@ -89,7 +118,7 @@ void xf_tenure_signal_check(struct xf_tenure *tenure)
         return;
     }
     tenure->checking = true;
-    tenure->checked_sequence = record.sequence;
+    tenure->checked = sent_of(tenure->document);
     store->calls->write_signal(store, tenure->service->name, tenure->holder,
                                xf_lease_epoch(tenure->lease), body, record_stands, tenure);
     free(body);
@@ -97,15 +126,19 @@ void xf_tenure_signal_check(struct xf_tenure *tenure)
 
 void xf_tenure_signal_tick(struct xf_tenure *tenure)
 {
-    unsigned wanted = may_send(tenure) && due(tenure) && !tenure->write.on
-                          ? tenure->document->signal.sequence
-                          : 0;
-    if (tenure->write.on || wanted == tenure->delivering) {
+    if (tenure->write.on) {
+        return;
+    }
+    struct xf_tenure_sent wanted = {0};
+    if (may_send(tenure) && due(tenure)) {
+        wanted = sent_of(tenure->document);
+    }
+    if (same_signal(&wanted, &tenure->delivering)) {
         return;
     }
     tenure->delivering = wanted;
     struct xf_signal_record record;
     xf_tenure_signal_record(tenure->document, &record);
     tenure->calls.deliver(tenure->calls.context, tenure->service->name,
-                          wanted != 0 ? &record : NULL, tenure->document->plan);
+                          wanted.sequence != 0 ? &record : NULL, tenure->document->plan);
 }

@@ -47,7 +47,7 @@ void xf_tenure_facts(struct xf_tenure *tenure, const struct xf_plan *start, stru
         .boot_ms = xf_tenure_now(tenure),
         .store_ok = xf_tenure_store_ok(tenure),
         .config = tenure->options.config,
-        .accepted = tenure->accepted,
+        .accepted = xf_tenure_signal_accepted(tenure),
     };
     const char *blue = document->from[0] != '\0' ? document->from : document->live;
     struct xf_roster_question question = {.service = tenure->service->name,

@@ -300,6 +300,13 @@ def test_the_signal_is_delivered_until_taken_with_one_key_and_a_signature(crossf
     answer = made.admin("/v1/services/gateway/signal/release%2F1")
     assert answer.status == 200 and json.loads(answer.body)["sequence"] == 1
     assert len({json.loads(body)["key"] for _, body in receiver.calls}) == 1
+    # The next cutover's signal is another one, though the same leader sends it and it too is sequence 1.
+    made.cli("finalize", check=0)
+    made.cli("start", made.plan(plan(steps, to="v1", signal={"webhook": "ops", "hook": "gone"})), check=0)
+    made.wait_status(lambda s: s["signal"]["key"] == "release/2" and s["signal"]["accepted_at"] is not None)
+    assert json.loads(receiver.calls[-1][1])["key"] == "release/2"
+    assert "CROSSFADE_KEY=release/2" in said.read_text().splitlines()
+    assert json.loads(made.admin("/v1/services/gateway/signal/release%2F2").body)["from"] == "v2"
 
 
 def test_a_request_in_flight_on_blue_blocks_the_signal_and_is_named(crossfade, upstream):

@@ -214,6 +214,7 @@ struct sim {
     unsigned bound_next;
     unsigned revoked_seen; /* a receiver has begun to take sequence 2 of the present key */
     char revoked_key[XF_CUTOVER_ID_BYTES];
+    uint64_t taken[3]; /* by sequence: the last attempt whose signal a receiver took */
     unsigned requests;
     unsigned changes, safes, finalized, aborted, retreats, deliveries, replies;
     char breach[512];
@@ -283,6 +284,7 @@ struct sim_look { /* one write that takes effect */
 void sim_check_rise(const struct sim_look *look);
 void sim_check_restored(const struct sim_look *look);
 void sim_check_approval(const struct sim_look *look);
+void sim_check_taken(const struct sim_look *look);
 void sim_check_write(struct sim *sim, const char *before, const struct xf_store_write *write);
 
 #endif

@@ -177,6 +177,7 @@ void sim_check_write(struct sim *sim, const char *before_text, const struct xf_s
             check_arrow(&look);
             sim_check_rise(&look);
             sim_check_approval(&look);
+            sim_check_taken(&look);
             check_step_time(&look);
             check_safe(&look);
             check_forgotten(&look);

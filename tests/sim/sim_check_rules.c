@@ -129,6 +129,18 @@ void sim_check_approval(const struct sim_look *look)
     }
 }
 
+/* I7: "accepted" is said of a signal that a receiver took, each cutover's own. */
+void sim_check_taken(const struct sim_look *look)
+{
+    struct sim *sim = look->sim;
+    const struct xf_document *after = look->after;
+    if (strcmp(look->verb, "signal") == 0 && after->signal.sequence < XF_COUNT(sim->taken) &&
+        sim->taken[after->signal.sequence] < after->attempts) {
+        sim_breach(sim, "I7: %s has sequence %u accepted, which nobody took", after->signal.key,
+                   after->signal.sequence);
+    }
+}
+
 void sim_check_hook(struct sim *sim, unsigned hook, uint64_t attempts)
 {
     if (sim->hooks[hook].attempts != attempts) {

@@ -177,6 +177,8 @@ void sim_leader_attempt(struct sim_leader *leader)
         memcpy(sim->revoked_key, document->signal.key, sizeof(sim->revoked_key));
     }
     if (!sim_faulty(sim) || sim_chance(sim, 500)) {
+        uint64_t *taken = &sim->taken[leader->delivering];
+        *taken = document->attempts > *taken ? document->attempts : *taken;
         xf_tenure_delivered(leader->tenure, leader->delivering);
     }
 }
