@@ -61,6 +61,8 @@ enum xf_channel_kind {
     XF_CHANNEL_PING,     /* does your loop turn? */
     /* agent -> supervisor */
     XF_CHANNEL_PONG, /* it does */
+    /* supervisor -> worker */
+    XF_CHANNEL_SHUT, /* SIGTERM: nobody new gets in.  As LAMEDUCK, and every answer says close */
     XF_CHANNEL_KINDS
     /* shifter -> supervisor -> agent: none; they have a socket of their own (shifter/bus/bus.h) */
 };

@@ -48,7 +48,14 @@ XF_NODISCARD bool xf_edition_next(enum xf_edition_state from, enum xf_edition_ev
                                   enum xf_edition_state *ret);
 
 /* What a worker was told last; each implies those before it. */
-enum xf_told { XF_TOLD_NOTHING, XF_TOLD_ACCEPT, XF_TOLD_LAMEDUCK, XF_TOLD_RETIRE, XF_TOLD_STOP };
+enum xf_told {
+    XF_TOLD_NOTHING,
+    XF_TOLD_ACCEPT,
+    XF_TOLD_LAMEDUCK,
+    XF_TOLD_SHUT,
+    XF_TOLD_RETIRE,
+    XF_TOLD_STOP
+};
 
 struct xf_worker_slot {
     pid_t pid;   /* 0: none runs */
@@ -127,8 +134,9 @@ struct xf_worker_context { /* what all workers of a host need besides their edit
 /* Forks every worker whose time has come. */
 void xf_edition_fork_due(struct xf_edition *edition, const struct xf_worker_context *context,
                          int64_t now_ms);
-/* Tells workers what they should know: `stopping` and `lameduck` come from the supervisor. */
-void xf_edition_tell(struct xf_edition *edition, bool lameduck, bool stopping);
+/* Tells workers what they should know: `serving` is for those that serve; the others retire, or
+ * stop. */
+void xf_edition_tell(struct xf_edition *edition, enum xf_told serving, bool stopping);
 /* Gives sockets whose worker is away or stuck to a sibling, and takes them back. */
 void xf_edition_keep_sockets(struct xf_edition *edition, int64_t now_ms);
 /* Reads a worker's channel; true when it said something that may change the state. */

@@ -140,14 +140,15 @@ void xf_edition_fork_due(struct xf_edition *edition, const struct xf_worker_cont
 
 /* ---- telling ---- */
 
-static enum xf_told should_know(const struct xf_edition *edition, bool lameduck, bool stopping)
+static enum xf_told should_know(const struct xf_edition *edition, enum xf_told serving,
+                                bool stopping)
 {
     switch (edition->state) {
     case XF_EDITION_STARTING:
         return XF_TOLD_NOTHING;
     case XF_EDITION_OPENING:
     case XF_EDITION_SERVING:
-        return lameduck ? XF_TOLD_LAMEDUCK : XF_TOLD_ACCEPT;
+        return serving;
     default:
         return stopping ? XF_TOLD_STOP : XF_TOLD_RETIRE;
     }
@@ -157,6 +158,7 @@ static uint32_t kind_of(enum xf_told told)
 {
     static const uint32_t kinds[] = {[XF_TOLD_ACCEPT] = XF_CHANNEL_ACCEPT,
                                      [XF_TOLD_LAMEDUCK] = XF_CHANNEL_LAMEDUCK,
+                                     [XF_TOLD_SHUT] = XF_CHANNEL_SHUT,
                                      [XF_TOLD_RETIRE] = XF_CHANNEL_RETIRE,
                                      [XF_TOLD_STOP] = XF_CHANNEL_STOP};
     return kinds[told];
@@ -182,9 +184,9 @@ static void tell_worker(struct xf_worker_slot *slot, enum xf_told goal, uint64_t
     }
 }
 
-void xf_edition_tell(struct xf_edition *edition, bool lameduck, bool stopping)
+void xf_edition_tell(struct xf_edition *edition, enum xf_told serving, bool stopping)
 {
-    enum xf_told goal = should_know(edition, lameduck, stopping);
+    enum xf_told goal = should_know(edition, serving, stopping);
     for (unsigned i = 0; i < edition->workers; i++) {
         if (edition->slot[i].pid != 0 && edition->slot[i].channel >= 0) {
             tell_worker(&edition->slot[i], goal, (uint64_t) edition->deadline_ms);

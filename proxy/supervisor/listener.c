@@ -301,6 +301,29 @@ static bool wanted(const struct xf_bind *bind, const struct xf_config *config)
     return false;
 }
 
+static void set_on_ours(const struct xf_listeners *listeners, int level, int option, int value)
+{
+    for (unsigned i = 0; i < listeners->count; i++) {
+        const struct xf_bind *bind = &listeners->binds[i];
+        for (unsigned slot = 0; slot < bind->slots && !bind->inherited; slot++) {
+            (void) setsockopt(bind->fds[slot], level, option, &value, sizeof(value));
+        }
+    }
+}
+
+void xf_listeners_defer_no_more(struct xf_listeners *listeners)
+{
+    set_on_ours(listeners, IPPROTO_TCP, TCP_DEFER_ACCEPT, 0);
+}
+
+/* Who connects finds a socket by address and interface, and none has this one.  A connection that
+ * was begun before belongs to its socket already. */
+void xf_listeners_shut(struct xf_listeners *listeners)
+{
+    set_on_ours(listeners, SOL_SOCKET, SO_BINDTOIFINDEX, INT32_MAX);
+    xf_listeners_defer_no_more(listeners);
+}
+
 void xf_listeners_drop(struct xf_listeners *listeners, const struct xf_config *config)
 {
     unsigned kept = 0;

@@ -49,6 +49,12 @@ XF_NODISCARD int xf_listeners_listen(struct xf_listeners *listeners, struct xf_e
 /* ret_fds[slot * config->listeners_count + listener], for `listeners->slots` slots. */
 void xf_listeners_fill(const struct xf_listeners *listeners, const struct xf_config *config,
                        int *ret_fds);
+/* From here on who connects is accepted at once, not with his first bytes: a socket that is closed
+ * resets those that wait for theirs. */
+void xf_listeners_defer_no_more(struct xf_listeners *listeners);
+/* The same, and from here on new connections are refused, while those that the kernel has begun can
+ * still be accepted.  There is no way back.  Sockets from systemd stay open. */
+void xf_listeners_shut(struct xf_listeners *listeners);
 /* Ends the addresses that `config` does not name; NULL: all of them.  They stop listening even
  * where another process still holds a copy. */
 void xf_listeners_drop(struct xf_listeners *listeners, const struct xf_config *config);

@@ -150,6 +150,18 @@ static void end_edition(struct xf_supervisor *supervisor, unsigned index)
             (supervisor->editions_count - index) * sizeof(supervisor->editions[0]));
 }
 
+static enum xf_told told_while_serving(const struct xf_supervisor *supervisor)
+{
+    switch (supervisor->phase) {
+    case XF_PHASE_LAMEDUCK:
+        return XF_TOLD_LAMEDUCK;
+    case XF_PHASE_SHUT:
+        return XF_TOLD_SHUT;
+    default:
+        return XF_TOLD_ACCEPT;
+    }
+}
+
 static void turn_edition(struct xf_supervisor *supervisor, struct xf_edition *edition)
 {
     const struct xf_worker_context context = {.wake_fd = supervisor->wake_fd,
@@ -166,7 +178,7 @@ static void turn_edition(struct xf_supervisor *supervisor, struct xf_edition *ed
                xf_edition_feed(edition, XF_ON_ALL_ACCEPT)) {
         serve(supervisor, edition);
     }
-    xf_edition_tell(edition, supervisor->phase == XF_PHASE_LAMEDUCK, stopping);
+    xf_edition_tell(edition, told_while_serving(supervisor), stopping);
     if (edition->state == XF_EDITION_OPENING && xf_edition_all_accept(edition) &&
         xf_edition_feed(edition, XF_ON_ALL_ACCEPT)) {
         serve(supervisor, edition);

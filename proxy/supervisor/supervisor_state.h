@@ -1,8 +1,9 @@
 /*
  * supervisor_state.h -- what the files of the supervisor share; nobody else includes it.
  *
- *     running --SIGTERM--> lameduck (only with a health path) --> draining --all workers gone-->
- *         leaving (agent leaves the roster, then shifter, then logger end) --> gone
+ *     running --SIGTERM--> lameduck (only with a health path) --> shut (nobody new gets in, who is
+ *         at the door does) --> draining --all workers gone--> leaving (agent leaves the roster,
+ *         then shifter, then logger end) --> gone
  *     anything --second SIGTERM--> gone
  */
 #ifndef XF_PROXY_SUPERVISOR_STATE_H
@@ -23,6 +24,7 @@
 enum xf_phase {
     XF_PHASE_RUNNING,
     XF_PHASE_LAMEDUCK,
+    XF_PHASE_SHUT,
     XF_PHASE_DRAINING,
     XF_PHASE_LEAVING,
     XF_PHASE_GONE,

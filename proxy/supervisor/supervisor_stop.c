@@ -8,6 +8,7 @@
 #include <signal.h>
 #include <unistd.h>
 
+#define SHUT_MS           150 /* handshakes end, first requests come, answers say close */
 #define STOP_ACCEPTING_MS 300 /* workers empty their accept queues within this */
 #define AGENT_LEAVES_MS   400 /* then its channel ends */
 #define SHIFTER_ENDS_MS   250
@@ -30,6 +31,15 @@ static void enter(struct xf_supervisor *supervisor, enum xf_phase phase, int64_t
     supervisor->phase_deadline_ms = xf_supervisor_now(supervisor) + ms;
 }
 
+/* A socket that is closed resets who has connected and was not accepted yet. */
+static void shut(struct xf_supervisor *supervisor)
+{
+    if (supervisor->listening) {
+        xf_listeners_shut(&supervisor->listeners);
+    }
+    enter(supervisor, XF_PHASE_SHUT, supervisor->ready ? SHUT_MS : 0);
+}
+
 void xf_supervisor_stop(struct xf_supervisor *supervisor)
 {
     if (supervisor->phase != XF_PHASE_RUNNING) {
@@ -41,9 +51,10 @@ void xf_supervisor_stop(struct xf_supervisor *supervisor)
     xf_notify_send(&supervisor->notify, "STOPPING=1\nSTATUS=finishing what is in flight");
     if (supervisor->ready && has_health_path(supervisor)) {
         const struct xf_edition *newest = xf_supervisor_newest(supervisor);
+        xf_listeners_defer_no_more(&supervisor->listeners);
         enter(supervisor, XF_PHASE_LAMEDUCK, newest->config->timeouts.lameduck);
     } else {
-        enter(supervisor, XF_PHASE_DRAINING, STOP_ACCEPTING_MS);
+        shut(supervisor);
     }
 }
 
@@ -102,6 +113,11 @@ void xf_supervisor_turn_stop(struct xf_supervisor *supervisor)
     case XF_PHASE_GONE:
         break;
     case XF_PHASE_LAMEDUCK:
+        if (xf_supervisor_now(supervisor) >= supervisor->phase_deadline_ms) {
+            shut(supervisor);
+        }
+        break;
+    case XF_PHASE_SHUT:
         if (xf_supervisor_now(supervisor) >= supervisor->phase_deadline_ms) {
             enter(supervisor, XF_PHASE_DRAINING, STOP_ACCEPTING_MS);
         }

@@ -483,14 +483,14 @@ bool xf_client_shed(struct xf_engine *engine)
     return false;
 }
 
-void xf_client_close_idle(struct xf_engine *engine)
+void xf_client_close_idle(struct xf_engine *engine, bool fresh)
 {
     struct xf_list *link = engine->clients.next;
     while (link != &engine->clients) {
         struct xf_client *client = XF_CONTAINER_OF(link, struct xf_client, link);
         link = link->next;
         if (client->exchange == NULL && client->in == NULL && !client->lingering &&
-            !has_request(client)) {
+            (client->served || fresh) && !has_request(client)) {
             xf_client_close(client);
         }
     }

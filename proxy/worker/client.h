@@ -78,8 +78,9 @@ void xf_client_expired(struct xf_client *client, enum xf_deadline_kind kind);
 /* Closes the client that has waited longest for its next request, to make room for another; false:
  * nobody has waited for a second. */
 bool xf_client_shed(struct xf_engine *engine);
-/* Closes clients that wait for a request (STOP). */
-void xf_client_close_idle(struct xf_engine *engine);
+/* Closes clients that have had an answer and wait for their next request (STOP); with `fresh` also
+ * those whose first request has not come. */
+void xf_client_close_idle(struct xf_engine *engine, bool fresh);
 
 static inline unsigned xf_client_service(const struct xf_client *client)
 {

@@ -139,7 +139,7 @@ struct xf_engine {
     uint64_t tunnels_count;
     bool draining; /* tunnels are being ended at a pace: the tick is fast */
     bool lameduck; /* health paths answer 503; all else goes on */
-    bool retiring; /* RETIRE or STOP: every answer says Connection: close */
+    bool closing;  /* SHUT, RETIRE or STOP: every answer says Connection: close */
     bool stopping; /* STOP or the supervisor's end: idle clients are closed */
     struct xf_log_limit log_limit;
     struct xf_text log_text; /* a line of the access log */

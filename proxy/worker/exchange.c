@@ -338,7 +338,7 @@ void xf_exchange_answer_self(struct xf_exchange *exchange, unsigned status, cons
         .status = status,
         .text = text,
         .head_only = exchange->method == XF_METHOD_HEAD,
-        .close = !exchange->keep_alive || !exchange->upload.done || client->engine->retiring,
+        .close = !exchange->keep_alive || !exchange->upload.done || client->engine->closing,
     };
     XF_ASSERT(!exchange->head_sent);
     bool interrupted = exchange->answer != NULL; /* a 1xx of which the client took a part */

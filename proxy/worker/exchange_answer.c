@@ -164,7 +164,7 @@ static void frame_answer(struct xf_exchange *exchange, const struct xf_http_resp
         framing = exchange->rechunk ? XF_FRAMING_CHUNKED : XF_FRAMING_CLOSE;
     }
     exchange->persist = exchange->keep_alive && exchange->upload.done &&
-                        framing != XF_FRAMING_CLOSE && !exchange->engine->retiring &&
+                        framing != XF_FRAMING_CLOSE && !exchange->engine->closing &&
                         !sent_early(exchange);
     options->framing = framing;
     options->content_length = response->content_length;

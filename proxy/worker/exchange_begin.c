@@ -40,7 +40,7 @@ static bool answer_here(struct xf_client *client, const char *bytes, size_t leng
                 (request->framing == XF_FRAMING_LENGTH && request->content_length > 0);
     struct xf_own_answer answer = {
         .head_only = request->method == XF_METHOD_HEAD,
-        .close = !request->keep_alive || body || engine->retiring,
+        .close = !request->keep_alive || body || engine->closing,
     };
     bool reflects = request->method == XF_METHOD_TRACE || request->method == XF_METHOD_OPTIONS;
     if (request->framing == XF_FRAMING_LENGTH && request->content_length > service->limits.body) {
@@ -49,7 +49,7 @@ static bool answer_here(struct xf_client *client, const char *bytes, size_t leng
         answer.close = true;
     } else if (listener->health != NULL && request->path.length == strlen(listener->health) &&
                memcmp(bytes + request->path.at, listener->health, request->path.length) == 0) {
-        answer.status = engine->retiring || engine->lameduck ? 503 : 200;
+        answer.status = engine->closing || engine->lameduck ? 503 : 200;
         answer.text = answer.status == 200 ? "ok" : "shutting down";
     } else if (reflects && request->max_forwards == 0) {
         answer.status = request->method == XF_METHOD_OPTIONS ? 200 : 405;
@@ -228,7 +228,7 @@ static bool fenced(struct xf_exchange *exchange, const char *bytes, size_t lengt
         .text = text,
         .type = "application/json",
         .extra = "Retry-After: 60\r\n",
-        .close = !exchange->keep_alive || !exchange->upload.done || engine->retiring,
+        .close = !exchange->keep_alive || !exchange->upload.done || engine->closing,
     };
     xf_exchange_release(exchange);
     answer.close |= !xf_client_consume(client, bytes, length, request->head_bytes);

@@ -24,6 +24,7 @@
 #define TICK_FAST_MS    10u   /* while a limit of a request is running */
 #define TICK_SLOW_MS    1000u /* else */
 #define ORPHAN_MS       5000u /* the supervisor is gone: finish within this */
+#define FRESH_MS        300u /* who has just connected may send his first request, though we stop */
 #define STARVED_A_TURN  16u
 #define EXPIRIES_A_TICK 4096u
 #define MMAP_BYTES_MIN  (256 * 1024) /* larger blocks go back to the kernel when freed */
@@ -35,7 +36,9 @@ struct worker {
     int channel_fd;
     bool tick_fast;
     bool orphan;
-    uint64_t end_ms; /* CLOCK_BOOTTIME: what is left is cut then; 0: no end is set */
+    bool retiring;           /* it ends when its last client does */
+    uint64_t fresh_until_ms; /* 0: it does not stop, or that time is over */
+    uint64_t end_ms;         /* CLOCK_BOOTTIME: what is left is cut then; 0: no end is set */
 };
 
 static uint64_t boottime_ms(void)
@@ -104,12 +107,17 @@ static void on_tick(evutil_socket_t fd, short what, void *arg)
     }
     xf_pool_review(engine);
     xf_drain_tick(engine, boottime_ms());
-    set_tick(worker, is_busy(engine));
+    if (worker->fresh_until_ms != 0 && engine->now_ms >= worker->fresh_until_ms) {
+        worker->fresh_until_ms = 0;
+        xf_client_close_idle(engine, true);
+    }
+    set_tick(worker, is_busy(engine) || worker->fresh_until_ms != 0);
 }
 
 static void retire(struct worker *worker, uint64_t end_ms)
 {
-    worker->engine->retiring = true;
+    worker->engine->closing = true;
+    worker->retiring = true;
     xf_acceptor_empty_queues(worker->acceptor); /* who is let in already is served */
     xf_acceptor_remove_all(worker->acceptor);
     atomic_store_explicit(&worker->engine->stats->accepting, 0, memory_order_release);
@@ -122,7 +130,9 @@ static void stop(struct worker *worker, uint64_t end_ms)
 {
     retire(worker, end_ms);
     worker->engine->stopping = true;
-    xf_client_close_idle(worker->engine);
+    xf_client_close_idle(worker->engine, false);
+    worker->fresh_until_ms = worker->engine->now_ms + FRESH_MS;
+    set_tick(worker, true);
     for (unsigned i = 0; i < worker->engine->config->servers_count; i++) {
         xf_pool_close_server(worker->engine, i);
     }
@@ -158,6 +168,9 @@ static void obey(struct worker *worker, const struct xf_channel_message *message
         break;
     case XF_CHANNEL_LAMEDUCK:
         worker->engine->lameduck = true;
+        break;
+    case XF_CHANNEL_SHUT:
+        worker->engine->closing = true;
         break;
     case XF_CHANNEL_RETIRE:
         retire(worker, message->a);
@@ -255,7 +268,7 @@ static void sweep_all(struct xf_engine *engine)
 static bool finished(struct worker *worker)
 {
     struct xf_engine *engine = worker->engine;
-    if (!engine->retiring) {
+    if (!worker->retiring) {
         return false;
     }
     if (engine->clients_count == 0) {

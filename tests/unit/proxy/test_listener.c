@@ -4,6 +4,8 @@
 #include "listener_config.h"
 #include "proxy/supervisor/listener.h"
 
+#include <netinet/tcp.h>
+#include <poll.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdlib.h>
@@ -90,6 +92,37 @@ static void a_dropped_address_ends_even_where_a_copy_is_left(void **state)
     xf_listeners_release(&listeners);
 }
 
+static void who_connected_before_the_door_was_shut_is_let_in_and_nobody_after(void **state)
+{
+    (void) state;
+    struct xf_listeners listeners;
+    struct addresses addresses = {.config.listeners_count = 0};
+    int fds[2], on = 1;
+    addresses_add(&addresses, free_port());
+    const struct xf_endpoint *endpoint = &addresses.listeners[0].bind;
+    assert_int_equal(xf_listeners_init(&listeners, NULL), 0);
+    open_all(&listeners, &addresses, 2);
+    xf_listeners_fill(&listeners, &addresses.config, fds);
+    for (unsigned i = 0; i < 2; i++) { /* as workers set it */
+        assert_int_equal(setsockopt(fds[i], IPPROTO_TCP, TCP_DEFER_ACCEPT, &on, sizeof(on)), 0);
+    }
+    assert_int_equal(xf_listeners_listen(&listeners, NULL), 0);
+    int client = socket(AF_INET, SOCK_STREAM, 0);
+    assert_int_equal(
+        connect(client, (const struct sockaddr *) &endpoint->address, endpoint->address_bytes), 0);
+
+    xf_listeners_shut(&listeners);
+    assert_false(port_answers(endpoint->port));
+    assert_int_equal(write(client, "x", 1), 1);
+    struct pollfd polled[2] = {{.fd = fds[0], .events = POLLIN}, {.fd = fds[1], .events = POLLIN}};
+    assert_int_equal(poll(polled, 2, 10000), 1);
+    int accepted = accept(fds[polled[0].revents != 0 ? 0 : 1], NULL, NULL);
+    assert_true(accepted >= 0);
+    close(accepted);
+    close(client);
+    xf_listeners_release(&listeners);
+}
+
 static void a_failed_open_leaves_what_was_there_as_it_was(void **state)
 {
     (void) state;
@@ -163,6 +196,7 @@ int main(void)
         cmocka_unit_test(
             an_address_keeps_its_sockets_through_reloads_and_gets_more_for_more_workers),
         cmocka_unit_test(a_dropped_address_ends_even_where_a_copy_is_left),
+        cmocka_unit_test(who_connected_before_the_door_was_shut_is_let_in_and_nobody_after),
         cmocka_unit_test(a_failed_open_leaves_what_was_there_as_it_was),
         cmocka_unit_test(sockets_from_systemd_stand_in_every_slot),
     };
