@@ -172,10 +172,11 @@ static bool build(struct xf_exchange *exchange, char *bytes, size_t length,
     struct xf_body_piece piece;
     size_t head = xf_build_request(engine->scratch, engine->scratch_bytes, bytes, request,
                                    engine->fields, &options);
-    *ret_refusal = (struct xf_http_refusal){503, "out of buffers"};
-    if (head > engine->scratch_bytes) {
+    if (head > engine->scratch_bytes) { /* what we add repeats much of it, as a long Host */
+        *ret_refusal = (struct xf_http_refusal){431, "the head is too large to be sent on"};
         return false;
     }
+    *ret_refusal = (struct xf_http_refusal){503, "out of buffers"};
     if (!xf_body_decode(&exchange->upload, bytes + request->head_bytes,
                         length - request->head_bytes, &piece)) {
         *ret_refusal = (struct xf_http_refusal){400, "malformed chunked body"};

@@ -224,6 +224,20 @@ static void a_malformed_request_is_refused_and_nothing_is_forwarded(void **state
     assert_int_equal(atomic_load(&fix.blue[0].requests) + atomic_load(&fix.blue[1].requests), 0);
 }
 
+static void a_host_too_long_to_be_repeated_upstream_is_431(void **state)
+{
+    (void) state;
+    char name[30001];
+    memset(name, 'a', sizeof(name) - 1);
+    name[sizeof(name) - 1] = '\0';
+    int fd = fixture_connect(&fix);
+    client_put(fd, "GET / HTTP/1.1\r\nHost: ");
+    client_put(fd, name);
+    assert_int_equal(client_ask(fd, "\r\n\r\n"), 431);
+    assert_true(client_at_end(fd));
+    (void) close(fd);
+}
+
 static void a_client_that_waits_for_100_continue_gets_it(void **state)
 {
     (void) state;
@@ -486,6 +500,7 @@ int main(void)
         WORKER_TEST(the_weight_splits_to_within_the_carry),
         WORKER_TEST(a_head_answer_has_no_body_and_keeps_its_length),
         WORKER_TEST(a_malformed_request_is_refused_and_nothing_is_forwarded),
+        WORKER_TEST(a_host_too_long_to_be_repeated_upstream_is_431),
         WORKER_TEST(a_client_that_waits_for_100_continue_gets_it),
         WORKER_TEST(an_early_answer_reaches_a_client_that_still_sends),
         WORKER_TEST(an_interim_answer_is_passed_on),
