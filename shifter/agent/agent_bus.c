@@ -25,6 +25,15 @@ bool xf_agent_bus_led(const struct xf_agent *agent, const struct xf_agent_servic
            xf_agent_now_ms(agent) - service->leader_heard_ms < LEADER_SILENT_MS;
 }
 
+const char *xf_agent_bus_problem(const struct xf_agent *agent)
+{
+    const char *problem = agent->bus_error;
+    for (unsigned i = 0; problem[0] == '\0' && i < agent->services_count; i++) {
+        problem = agent->services[i].foreign;
+    }
+    return problem;
+}
+
 static void report_fork(struct xf_agent_service *service, const struct xf_message_state *state)
 {
     char version[XF_VERSION_TEXT_BYTES];
@@ -171,6 +180,9 @@ static void bus_connected(void *context, bool up)
     agent->bus_lost_ms = xf_agent_now_ms(agent);
     xf_log(up ? XF_LOG_INFO : XF_LOG_WARNING, up ? "agent.bus_up" : "agent.bus_lost", "proxy=%s",
            agent->self.id);
+    for (unsigned i = 0; up && i < agent->services_count; i++) {
+        agent->services[i].foreign[0] = '\0'; /* what was foreign may be gone from the store */
+    }
     if (up) {
         xf_agent_heartbeat_send(agent, false);
     }
@@ -192,10 +204,13 @@ static bool bus_ours(void *context, const char *name, const struct xf_version *v
                      const char *text)
 {
     struct xf_agent *agent = context;
-    const struct xf_agent_service *service = xf_agent_find(agent, name);
+    struct xf_agent_service *service = xf_agent_find(agent, name);
     struct xf_document *document = NULL;
     struct xf_error err = {0};
     char quoted[XF_LOG_QUOTE_BYTES];
+    if (service != NULL) {
+        service->foreign[0] = '\0';
+    }
     if (service == NULL || service->document == NULL || service->version.generation == 0 ||
         (version->generation <= 1 && xf_version_compare(version, &service->version) < 0) ||
         xf_document_read(text, &document, &err) != 0) {
@@ -204,15 +219,13 @@ static bool bus_ours(void *context, const char *name, const struct xf_version *v
     bool ours = strcmp(document->install_id, service->document->install_id) == 0;
     if (!ours) {
         (void) snprintf(
-            agent->bus_error, sizeof(agent->bus_error),
+            service->foreign, sizeof(service->foreign),
             "the store holds the state of another installation (%.36s; this proxy "
             "belongs to %.36s): see store.namespace, or remove the file " XF_SNAPSHOT_FILE
             " in proxy.state_dir to join",
             document->install_id, service->document->install_id);
         xf_log(XF_LOG_ERROR, "agent.foreign", "service=%s problem=%s", name,
-               xf_log_quote(agent->bus_error, quoted));
-    } else {
-        agent->bus_error[0] = '\0';
+               xf_log_quote(service->foreign, quoted));
     }
     xf_document_destroy(document);
     return ours;

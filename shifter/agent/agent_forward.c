@@ -147,11 +147,11 @@ static void look_after(struct xf_agent_pending *pending)
         return;
     }
     if (now_ms - pending->led_ms > LEADERLESS_MS) {
+        const char *problem = xf_agent_bus_problem(agent);
         (void) snprintf(why, sizeof(why),
                         "no leader for service %s%s%.300s; traffic stays as it is, and the command "
                         "was not confirmed",
-                        pending->command.service, agent->bus_error[0] != '\0' ? ": " : "",
-                        agent->bus_error);
+                        pending->command.service, problem[0] != '\0' ? ": " : "", problem);
         finish(pending, NULL, UNREACHABLE_EXIT, why);
         return;
     }

@@ -148,9 +148,10 @@ bool xf_agent_start_ready(struct xf_agent *agent, char *reason, size_t bytes)
             (void) snprintf(reason, bytes, "service %s: %s", agent->services[i].name,
                             deciding->trouble);
         } else {
+            const char *problem = xf_agent_bus_problem(agent);
             (void) snprintf(
                 reason, bytes, "service %s has no route: the store has not answered%s%s, and %s",
-                agent->services[i].name, agent->bus_error[0] != '\0' ? ": " : "", agent->bus_error,
+                agent->services[i].name, problem[0] != '\0' ? ": " : "", problem,
                 agent->snapshot_error[0] != '\0' ? agent->snapshot_error
                                                  : "the snapshot is used after 10 s without it");
         }

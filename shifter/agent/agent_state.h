@@ -57,6 +57,7 @@ struct xf_agent_service {
     char leader_id[XF_UUID_TEXT_BYTES], leader_name[XF_NAME_BYTES];
     int64_t leader_heard_ms;         /* monotonic; 0: never */
     char trouble[XF_SENTENCE_BYTES]; /* why the document has no route here; empty: it has */
+    char foreign[XF_SENTENCE_BYTES]; /* whose state the store has of it; empty: this proxy's */
 
     /* What the boards hold. */
     bool routed;
@@ -113,7 +114,7 @@ struct xf_agent {
     uint64_t sequence_settled; /* in force up to here */
 
     /* agent_bus */
-    struct xf_bus_agent *bus; /* NULL: not possible; `bus_error` says why */
+    struct xf_bus_agent *bus; /* NULL: not possible; xf_agent_bus_problem says why */
     struct event *bus_retry;
     bool bus_up;
     bool refused; /* another live boot has this identity: nothing is served from the snapshot */
@@ -122,7 +123,7 @@ struct xf_agent {
     int64_t beat_sent_ms;   /* monotonic: of the last heartbeat that was sent; 0: none */
     int64_t
         muted_until_ms; /* monotonic: no heartbeat before, so that the leader counts us silent */
-    char bus_error[XF_ERROR_MESSAGE_BYTES];
+    char bus_error[XF_ERROR_MESSAGE_BYTES]; /* empty: none, but perhaps a service's `foreign` */
     int64_t clock_offset_us;
     bool clock_offset_known;
 
@@ -199,6 +200,9 @@ void xf_agent_bus_open(struct xf_agent *agent);
 void xf_agent_bus_close(struct xf_agent *agent);
 /* Whether a leader was heard lately enough to forward a command to. */
 bool xf_agent_bus_led(const struct xf_agent *agent, const struct xf_agent_service *service);
+
+/* Why the store cannot be followed, or may not; empty: it can. */
+const char *xf_agent_bus_problem(const struct xf_agent *agent);
 
 /* ---- agent_offer: what the store lost ---- */
 void xf_agent_offer_absent(struct xf_agent *agent, const json_t *message);

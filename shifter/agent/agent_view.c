@@ -107,9 +107,10 @@ static void show_hold(struct xf_document *shown, enum xf_hold hold, int64_t sinc
 static void show_store(const struct xf_agent *agent, const struct xf_agent_service *service,
                        struct xf_document *shown)
 {
-    const char *what = agent->bus_up                 ? "no leader answers"
-                       : agent->bus_error[0] != '\0' ? agent->bus_error
-                                                     : "the store does not answer";
+    const char *problem = xf_agent_bus_problem(agent);
+    const char *what = agent->bus_up        ? "no leader answers"
+                       : problem[0] != '\0' ? problem
+                                            : "the store does not answer";
     char since[XF_TIME_TEXT_BYTES] = "an unknown time";
     if (service->confirmed_ms > 0) {
         xf_format_time(service->confirmed_ms, since);

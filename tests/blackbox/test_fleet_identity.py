@@ -77,6 +77,30 @@ def test_the_state_of_another_installation_is_neither_followed_nor_written(host,
     assert "event=leader.led" not in other.log.split("event=supervisor.started")[-1]
 
 
+@pytest.mark.long
+def test_one_service_of_another_installation_is_named_though_the_others_are_ours(crossfade, nginx, redis):
+    ours, theirs = redis("ours"), redis("theirs")
+    v1, v2 = nginx("v1"), nginx("v2")
+    one, other = (crossfade({"v1": [v1.address], "v2": [v2.address]}, workers=1, extra={
+        "store": f"redis://127.0.0.1:{each.port}/0", "services": {
+            "gateway": {"live": "v1", "clusters": ["v1", "v2"]}, "web": {"live": "v2", "clusters": ["v1", "v2"]}}})
+        for each in (ours, theirs))
+    for made in (one, other):
+        for service in ("gateway", "web"):
+            made.wait_status(lambda s: s["leader"] is not None, 20, "a leader", service=service)
+        assert made.terminate() == 0
+    for key in theirs.keys():
+        if key.startswith("cf:{default:web}:"):
+            theirs.command("MIGRATE", "127.0.0.1", ours.port, key, 0, 5000, "REPLACE")
+    other.config["store"] = f"redis://127.0.0.1:{ours.port}/0"
+    other.write_config()
+    other.start(ready=False)
+    net.wait_until(lambda: "event=agent.foreign" in other.log, 20, "a refusal")
+    for _ in range(10):  # and it stays
+        time.sleep(0.2)
+        assert "another installation" in ready_problem(other), ready_problem(other)
+
+
 def test_two_hosts_with_one_identity_serve_once(host, redis):
     server = redis("redis")
     one, twin = host(server), host(server, start=False)
