@@ -109,12 +109,22 @@ static void refuse(struct place *place)
     place->other[0] = '\0';
 }
 
+static bool is_refused(const struct xf_bus_roster *roster)
+{
+    unsigned i = 0;
+    while (i < roster->count && roster->places[i].refused_ms == 0) {
+        i++;
+    }
+    return i < roster->count;
+}
+
 static void enter(struct place *place)
 {
-    if (place->refused_ms != 0) {
+    bool was_refused = place->refused_ms != 0;
+    place->refused_ms = 0;
+    if (was_refused && !is_refused(place->roster)) {
         place->roster->refused(place->roster->context, NULL);
     }
-    place->refused_ms = 0;
     place->claimed_ms = 0;
     place->other[0] = '\0';
     place->in = true;

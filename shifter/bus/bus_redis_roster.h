@@ -15,7 +15,8 @@ struct xf_bus_roster;
 
 /* `resp` outlives it.  `told` is called after each service that was joined.  NULL: no memory. */
 typedef void xf_bus_joined(void *context);
-/* Another boot of this identity lives: this one is refused, for `why`.  NULL: no longer. */
+/* Another boot of this identity lives: this one is refused, for `why`.  NULL: in no roster any
+ * longer. */
 typedef void xf_bus_refused(void *context, const char *why);
 struct xf_bus_roster *xf_bus_roster_create(const struct xf_config *config, struct xf_resp *resp,
                                            const struct xf_message_proxy *self, xf_bus_joined *told,

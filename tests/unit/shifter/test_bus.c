@@ -923,6 +923,87 @@ static void redis_a_refusal_that_came_late_still_refuses(void **state)
     xf_bus_roster_destroy(roster);
 }
 
+/* What a roster told: of two services, each with a place of its own. */
+static struct {
+    unsigned joins, refusals, releases;
+} told;
+
+static void tell_joined(void *context)
+{
+    (void) context;
+    told.joins++;
+}
+
+static void tell_refused(void *context, const char *why)
+{
+    (void) context;
+    told.refusals += why != NULL;
+    told.releases += why == NULL;
+}
+
+static bool both_are_claimed(struct place *place)
+{
+    return place_is_claimed(place) &&
+           strcmp(redis_by_hand(&place->redis, "HEXISTS cf:{test:admin}:roster claim." TWIN),
+                  "1") == 0;
+}
+
+static bool both_are_refused(struct place *place)
+{
+    (void) place;
+    return told.refusals == 2;
+}
+
+static bool one_is_joined(struct place *place)
+{
+    (void) place;
+    return told.joins == 1;
+}
+
+static bool both_are_joined(struct place *place)
+{
+    (void) place;
+    return told.joins == 2;
+}
+
+static void redis_an_identity_is_refused_until_no_roster_refuses_it(void **state)
+{
+    struct place *place = *state;
+    struct xf_resp_calls calls = {hear_ready, place};
+    struct xf_message_proxy self = {
+        .id = TWIN, .boot = "00000000-0000-4000-8000-00000000000c", .name = "host"};
+    static const char *const rosters[] = {"cf:{test:gateway}:roster", "cf:{test:admin}:roster"};
+    struct xf_resp *resp =
+        xf_resp_create(place->loop, xf_clock_system(), &place->config.store, &calls);
+    struct xf_bus_roster *roster =
+        xf_bus_roster_create(&place->config, resp, &self, tell_joined, tell_refused, place);
+    for (unsigned i = 0; i < XF_COUNT(rosters); i++) {
+        redis_by_hand(&place->redis, "HSET %s version 1 " TWIN " " OTHER, rosters[i]);
+    }
+    assert_true(until(place, agent_is_up));
+    xf_bus_roster_join(roster);
+    assert_true(until(place, both_are_claimed));
+    for (unsigned i = 0; i < XF_COUNT(rosters); i++) {
+        redis_by_hand(&place->redis,
+                      "EVAL redis.call('HSET',KEYS[1],KEYS[2],'no'..string.char(32).."
+                      "redis.call('HGET',KEYS[1],KEYS[2])) 2 %s claim." TWIN,
+                      rosters[i]);
+    }
+    run_for(place, 100); /* the answers to the first call */
+    xf_bus_roster_join(roster);
+    assert_true(until(place, both_are_refused));
+    redis_by_hand(&place->redis, "HDEL cf:{test:admin}:roster " TWIN);
+    xf_bus_roster_join(roster);
+    assert_true(until(place, one_is_joined));
+    assert_int_equal(told.releases, 0); /* the other one still lives in the gateway's */
+    redis_by_hand(&place->redis, "HDEL cf:{test:gateway}:roster " TWIN);
+    xf_bus_roster_join(roster);
+    assert_true(until(place, both_are_joined));
+    assert_int_equal(told.releases, 1);
+    xf_resp_destroy(resp);
+    xf_bus_roster_destroy(roster);
+}
+
 #define ON_REDIS(test) cmocka_unit_test_setup_teardown(test, setup_redis, teardown_redis)
 #define ON_LOCAL(test) cmocka_unit_test_setup_teardown(test, setup_local, teardown_local)
 #define CONTRACT(on)                                                                               \
@@ -958,6 +1039,7 @@ int main(void)
         ON_REDIS(redis_its_streams_are_bounded),
         ON_REDIS(redis_an_agent_joins_its_rosters_before_it_hears_a_state_and_leaves_them),
         ON_REDIS(redis_a_refusal_that_came_late_still_refuses),
+        ON_REDIS(redis_an_identity_is_refused_until_no_roster_refuses_it),
         ON_REDIS(redis_the_least_rights_that_are_documented_are_enough),
     };
     return cmocka_run_group_tests_name("local", local_tests, NULL, NULL) +
