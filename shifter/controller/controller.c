@@ -79,6 +79,7 @@ struct controller {
     struct event *tick, *channel;
     struct xf_store *store;
     struct xf_own_copy *copy;   /* NULL: the store is this host's own */
+    bool copy_fails;            /* the disk did not take it */
     struct xf_journal *journal; /* NULL: none is configured */
     struct xf_notify *notify;
     struct xf_bus_leader *bus;
@@ -746,6 +747,20 @@ static void tell_probe(struct controller *controller)
     }
 }
 
+static void save_copy(struct controller *controller)
+{
+    struct xf_error err = {0};
+    char quoted[XF_LOG_QUOTE_BYTES];
+    xf_own_copy_save(controller->copy, controller->tenures, controller->tenures_count,
+                     xf_clock_wall_ms(controller->clock));
+    bool fails = !xf_own_copy_ok(controller->copy, &err);
+    if (fails != controller->copy_fails) {
+        controller->copy_fails = fails;
+        xf_log(fails ? XF_LOG_ERROR : XF_LOG_NOTICE, fails ? "shifter.copy_failed" : "shifter.copy",
+               "text=%s", xf_log_quote(fails ? err.message : "it is on disk again", quoted));
+    }
+}
+
 static void on_tick(evutil_socket_t fd, short what, void *arg)
 {
     (void) fd;
@@ -757,8 +772,7 @@ static void on_tick(evutil_socket_t fd, short what, void *arg)
         xf_tenure_tick(controller->tenures[i]);
     }
     if (controller->copy != NULL) {
-        xf_own_copy_save(controller->copy, controller->tenures, controller->tenures_count,
-                         xf_clock_wall_ms(controller->clock));
+        save_copy(controller);
     }
 }
 

@@ -12,12 +12,14 @@
 #include <string.h>
 
 #define FILE_NAME "shifter"
+#define AGAIN_MS  1000 /* between attempts at a disk that takes nothing */
 
 struct xf_own_copy {
     struct xf_snapshot found; /* of an earlier run */
     struct xf_snapshot_writer *writer;
     char holder[XF_UUID_TEXT_BYTES];
-    struct xf_version saved[XF_SERVICES_MAX]; /* of each tenure, as written last */
+    struct xf_version put[XF_SERVICES_MAX]; /* of each tenure, as given to the disk last */
+    int64_t put_ms;
 };
 
 static void read_file(struct xf_own_copy *copy, int dir_fd, char why[XF_ERROR_MESSAGE_BYTES])
@@ -90,16 +92,23 @@ static void write_file(struct xf_own_copy *copy, struct xf_tenure *const *tenure
 void xf_own_copy_save(struct xf_own_copy *copy, struct xf_tenure *const *tenures, unsigned count,
                       int64_t wall_ms)
 {
-    bool changed = false;
     char write_id[XF_UUID_TEXT_BYTES];
+    bool due = !xf_snapshot_writer_ok(copy->writer, NULL) &&
+               (wall_ms - copy->put_ms >= AGAIN_MS || wall_ms < copy->put_ms);
     for (unsigned i = 0; i < count; i++) {
         struct xf_version version = xf_tenure_version(tenures[i], write_id);
-        changed = changed || xf_version_compare(&version, &copy->saved[i]) != 0;
-        copy->saved[i] = version;
+        due = due || xf_version_compare(&version, &copy->put[i]) != 0;
+        copy->put[i] = version;
     }
-    if (changed) {
+    if (due) {
+        copy->put_ms = wall_ms;
         write_file(copy, tenures, count, wall_ms);
     }
+}
+
+bool xf_own_copy_ok(struct xf_own_copy *copy, struct xf_error *err)
+{
+    return xf_snapshot_writer_ok(copy->writer, err);
 }
 
 void xf_own_copy_close(struct xf_own_copy *copy)

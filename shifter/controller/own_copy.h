@@ -20,9 +20,11 @@ XF_NODISCARD struct xf_own_copy *xf_own_copy_open(int dir_fd, const char *holder
 /* What was read of `service`; NULL: nothing.  Valid until xf_own_copy_save. */
 const struct xf_snapshot_service *xf_own_copy_find(const struct xf_own_copy *copy,
                                                    const char *service);
-/* Writes it where a tenure knows another version than the file has. */
+/* Writes it where a tenure knows another version than was written, or the disk did not take it. */
 void xf_own_copy_save(struct xf_own_copy *copy, struct xf_tenure *const *tenures, unsigned count,
                       int64_t wall_ms);
+/* Whether the last write that ended went well; false fills `err` with why. */
+bool xf_own_copy_ok(struct xf_own_copy *copy, struct xf_error *err);
 void xf_own_copy_close(struct xf_own_copy *copy); /* accepts NULL */
 
 #endif

@@ -5,6 +5,7 @@ target_sources(test_shifter_store PRIVATE unit/shifter/store_bench.c unit/shifte
 xf_add_unit_test(shifter/kong_gate xf_shifter)
 xf_add_unit_test(shifter/kong_version xf_shifter)
 xf_add_unit_test(shifter/preset xf_shifter)
+xf_add_unit_test(shifter/own_copy xf_shifter)
 xf_add_unit_test(shifter/tenure_blame xf_shifter)
 xf_add_unit_test(shifter/tenure_during xf_shifter)
 xf_add_unit_test(shifter/timeline xf_shifter)
