@@ -207,7 +207,8 @@ static void got_state(void *context, enum xf_store_result result,
                  strcmp(document->service, tenure->service->name) == 0;
     if (whole && xf_tenure_foreign(tenure, &state->version, document)) {
         xf_document_destroy(document);
-        tenure->phase = XF_TENURE_ASIDE; /* the lease ends by itself */
+        /* Not ticked while it is foreign; once it is not, taken and loaded like any other. */
+        xf_lease_renew(tenure->lease, "the store holds another installation's state");
         return;
     }
     tenure->unreadable = result == XF_STORE_UNREADABLE;

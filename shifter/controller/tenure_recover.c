@@ -188,7 +188,7 @@ bool xf_tenure_recovering(struct xf_tenure *tenure)
     bool ahead = xf_version_compare(&newest, &tenure->version) > 0;
     if (newest.epoch > xf_lease_epoch(tenure->lease)) {
         xf_lease_met_epoch(tenure->lease, newest.epoch);
-        xf_lease_renew(tenure->lease); /* taken again at once, in a larger epoch */
+        xf_lease_renew(tenure->lease, "a larger epoch was met"); /* taken again at once */
         return true;
     }
     if (ahead && tenure->offered != NULL &&

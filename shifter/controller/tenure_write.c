@@ -192,7 +192,8 @@ static void write_done(void *context, enum xf_store_result result, const char *m
         xf_tenure_write_drop(tenure, 7,
                              "unknown: another leader took over, the change may yet stand");
         xf_tenure_load_again(tenure);
-        xf_lease_renew(tenure->lease); /* where nobody did: in an epoch beyond the stored one */
+        /* where nobody did: in an epoch beyond the stored one */
+        xf_lease_renew(tenure->lease, "a larger epoch was met");
         return;
     case XF_STORE_LOG_AHEAD:
     case XF_STORE_LOG_BEHIND:

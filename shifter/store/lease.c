@@ -248,10 +248,10 @@ void xf_lease_met_epoch(struct xf_lease *lease, uint64_t epoch)
     }
 }
 
-void xf_lease_renew(struct xf_lease *lease)
+void xf_lease_renew(struct xf_lease *lease, const char *why)
 {
     if (lease->leads) {
-        lose(lease, "a larger epoch was met");
+        lose(lease, why);
     }
 }
 

@@ -40,9 +40,9 @@ bool xf_lease_leads(const struct xf_lease *lease);
 uint64_t xf_lease_epoch(const struct xf_lease *lease); /* of the time in which it leads or led */
 /* An epoch that was met elsewhere (own disk, a heartbeat): the next one will be larger. */
 void xf_lease_met_epoch(struct xf_lease *lease, uint64_t epoch);
-/* Where it leads in an epoch that is not larger than one that was met: `lost` is called, and the
- * lease, which is its own, is taken again in a larger one. */
-void xf_lease_renew(struct xf_lease *lease);
+/* Where it leads it does no longer: `lost` is called with `why`.  The lease, which is its own, is
+ * taken again with the next tick, in an epoch larger than each that was met. */
+void xf_lease_renew(struct xf_lease *lease, const char *why);
 /* Leads no more, without a call of `lost`; the next candidate need not wait. */
 void xf_lease_give_up(struct xf_lease *lease);
 void xf_lease_destroy(struct xf_lease *lease); /* accepts NULL; from anywhere */
