@@ -110,10 +110,11 @@ bool xf_roster_recall(struct xf_roster *roster, const char *id, const char *name
     return true;
 }
 
-static bool left_lately(const struct xf_roster *roster, const char *id, int64_t now_ms)
+/* Whether it left at `since_ms` or later. */
+static bool has_left(const struct xf_roster *roster, const char *id, int64_t since_ms)
 {
     for (unsigned i = 0; i < XF_LEFT_MAX; i++) {
-        if (strcmp(roster->left[i].id, id) == 0 && now_ms - roster->left[i].at_ms < LEFT_MS) {
+        if (strcmp(roster->left[i].id, id) == 0 && roster->left[i].at_ms >= since_ms) {
             return true;
         }
     }
@@ -123,7 +124,7 @@ static bool left_lately(const struct xf_roster *roster, const char *id, int64_t 
 bool xf_roster_joined(struct xf_roster *roster, const char *id, const char *name, int64_t now_ms)
 {
     if (find_id(roster, id) != NULL || xf_roster_forgotten(roster, id) ||
-        left_lately(roster, id, now_ms)) {
+        has_left(roster, id, now_ms - LEFT_MS + 1)) {
         return true;
     }
     if (!xf_roster_recall(roster, id, name)) {
@@ -131,6 +132,12 @@ bool xf_roster_joined(struct xf_roster *roster, const char *id, const char *name
     }
     find_id(roster, id)->seen_ms = now_ms - XF_SILENT_MS + FIRST_WORD_MS;
     return true;
+}
+
+bool xf_roster_expect(struct xf_roster *roster, const char *id, const char *name)
+{
+    return xf_roster_forgotten(roster, id) || has_left(roster, id, 0) ||
+           xf_roster_recall(roster, id, name);
 }
 
 uint64_t xf_roster_version(const struct xf_roster *roster)

@@ -37,6 +37,9 @@ bool xf_roster_recall(struct xf_roster *roster, const char *id, const char *name
 /* A member that the store's roster names: if it was not heard of it lags until it is.  Who was
  * forgotten, or left a moment ago, does not come back by this. */
 bool xf_roster_joined(struct xf_roster *roster, const char *id, const char *name, int64_t now_ms);
+/* A member that a restored state names: silent until it is heard of.  Who was forgotten, or was
+ * heard leaving, is none. */
+bool xf_roster_expect(struct xf_roster *roster, const char *id, const char *name);
 /* By name or id; false: unknown, or not silent.  Its id is remembered, so that its return is seen.
  */
 bool xf_roster_forget(struct xf_roster *roster, const char *proxy, int64_t now_ms);

@@ -460,6 +460,9 @@ static bool write_first(struct xf_tenure *tenure)
         return false;
     }
     bool restored = tenure->holds_newer;
+    if (restored) {
+        xf_tenure_members_expect(tenure);
+    }
     struct xf_decision decision = {.document = xf_document_copy(tenure->document)};
     char at[XF_TIME_TEXT_BYTES];
     decision.entry = json_pack(
@@ -494,6 +497,7 @@ static void decide(struct xf_tenure *tenure)
     if (recovering || write_first(tenure)) {
         return;
     }
+    tenure->counted = tenure->version;
     xf_tenure_commands_tick(tenure);
     if (tenure->write.on) {
         return;

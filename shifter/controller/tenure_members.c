@@ -1,9 +1,10 @@
 /*
  * tenure_members.c -- who is known to be in the fleet beyond those that speak now.
  *
- * Two sources: the checkpoint of an earlier leader, and the roster in the store, which a proxy
- * enters before its listeners accept.  Who is named there and was not heard of blocks.  The
- * roster's version as read here is compared by the writes of `safe` and `finalizing`.
+ * Three sources: the checkpoint of an earlier leader; the roster in the store, which a proxy enters
+ * before its listeners accept; and, where the store lost both, the members that the document names,
+ * which every proxy's snapshot has.  Who is named there and was not heard of blocks.  The roster's
+ * version as read here is compared by the writes of `safe` and `finalizing`.
  */
 #include "shifter/controller/tenure_parts.h"
 
@@ -32,6 +33,11 @@ static void recall(struct xf_tenure *tenure, const char *id, const char *name)
     (void) xf_roster_recall(tenure->options.roster, id, name);
 }
 
+static void expect(struct xf_tenure *tenure, const char *id, const char *name)
+{
+    (void) xf_roster_expect(tenure->options.roster, id, name);
+}
+
 static void joined(struct xf_tenure *tenure, const char *id, const char *name)
 {
     (void) xf_roster_joined(tenure->options.roster, id, name, xf_tenure_now(tenure));
@@ -52,18 +58,54 @@ void xf_tenure_members_recall(struct xf_tenure *tenure, const char *text)
     json_decref(root);
 }
 
+/* [[id, name] ...]; NULL: no memory. */
+static json_t *list_members(const struct xf_tenure *tenure)
+{
+    json_t *members = json_array();
+    for (unsigned i = 0; i < xf_roster_count(tenure->options.roster); i++) {
+        const struct xf_message_proxy *proxy =
+            &xf_roster_member(tenure->options.roster, i)->heartbeat.proxy;
+        if (json_array_append_new(members, json_pack("[s, s]", proxy->id, proxy->name)) != 0) {
+            json_decref(members);
+            return NULL;
+        }
+    }
+    return members;
+}
+
+bool xf_tenure_members_keep(const struct xf_tenure *tenure, struct xf_document *document)
+{
+    if (tenure->options.store->kind == XF_STORE_SQLITE) {
+        return true; /* one host: its file is not lost behind its back */
+    }
+    json_t *members = list_members(tenure);
+    char *text = members != NULL ? json_dumps(members, JSON_COMPACT) : NULL;
+    json_decref(members);
+    if (text == NULL) {
+        return false;
+    }
+    free(document->members_json);
+    document->members_json = text;
+    return true;
+}
+
+void xf_tenure_members_expect(struct xf_tenure *tenure)
+{
+    const char *text = tenure->document->members_json;
+    if (text == NULL || xf_version_compare(&tenure->version, &tenure->counted) <= 0) {
+        return;
+    }
+    json_t *root = json_pack("{s:o}", "members", json_loads(text, 0, NULL));
+    read_members(tenure, root, expect);
+    json_decref(root);
+}
+
 char *xf_tenure_members_text(const struct xf_tenure *tenure)
 {
     char *clocks = xf_progress_write(&tenure->progress);
     json_t *root = clocks != NULL ? json_loads(clocks, 0, NULL) : NULL;
-    json_t *members = json_array();
-    bool ok = root != NULL && members != NULL;
-    for (unsigned i = 0; ok && i < xf_roster_count(tenure->options.roster); i++) {
-        const struct xf_message_proxy *proxy =
-            &xf_roster_member(tenure->options.roster, i)->heartbeat.proxy;
-        ok = json_array_append_new(members, json_pack("[s, s]", proxy->id, proxy->name)) == 0;
-    }
-    ok = ok && json_object_set(root, "members", members) == 0;
+    json_t *members = list_members(tenure);
+    bool ok = root != NULL && members != NULL && json_object_set(root, "members", members) == 0;
     const struct xf_forgotten *tombs;
     unsigned tombs_count = xf_roster_tombs(tenure->options.roster, &tombs);
     json_t *forgotten = json_array();

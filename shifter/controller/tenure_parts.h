@@ -97,6 +97,7 @@ struct xf_tenure {
     int64_t looked_ms;
     char members[XF_ROSTER_VERSION_BYTES]; /* the roster's version as read; `?`: none */
     bool counting;                         /* it is being read, beside everything else */
+    struct xf_version counted;             /* up to here everybody in the fleet is known */
     struct xf_version looked_from;
     struct xf_version found; /* what the store had instead: a restoring write expects it */
 
@@ -251,6 +252,11 @@ void xf_tenure_remember(struct xf_tenure *tenure, const struct xf_snapshot_servi
 /* tenure_members.c: who is known, from the checkpoint and from the store's roster. */
 void xf_tenure_members_recall(struct xf_tenure *tenure, const char *text);
 char *xf_tenure_members_text(const struct xf_tenure *tenure); /* the checkpoint `progress` */
+/* Puts who is known into the document that is to be written; false: no memory. */
+bool xf_tenure_members_keep(const struct xf_tenure *tenure, struct xf_document *document);
+/* The state that is to be restored may name members whom nobody here has heard of: they are waited
+ * for, unless it was written or led here, where all that came and went since was heard. */
+void xf_tenure_members_expect(struct xf_tenure *tenure);
 /* Reads the store's roster now, where it has one; `loading`: what follows waits for it. */
 void xf_tenure_members_read(struct xf_tenure *tenure, bool loading);
 

@@ -94,7 +94,8 @@ void xf_tenure_write(struct xf_tenure *tenure, struct xf_decision *decision,
     enum xf_cutover_state state = decision->document->state;
     write->final = (state == XF_CUTOVER_SAFE || state == XF_CUTOVER_FINALIZING) &&
                    state != tenure->document->state;
-    write->document = xf_document_write(write->decision.document);
+    bool named = xf_tenure_members_keep(tenure, write->decision.document);
+    write->document = named ? xf_document_write(write->decision.document) : NULL;
     xf_tenure_journal_explain(tenure, write->decision.document, &write->next,
                               write->decision.entry);
     if (command != NULL && command == tenure->gated) {

@@ -80,6 +80,7 @@ struct xf_document *xf_document_copy(const struct xf_document *document)
     copy->plan = NULL;
     copy->last_verdict_json = NULL;
     copy->baseline_json = NULL;
+    copy->members_json = NULL;
     bool good = document->plan == NULL || copy_plan(document->plan, &copy->plan);
     if (document->last_verdict_json != NULL) {
         copy->last_verdict_json = strdup(document->last_verdict_json);
@@ -88,6 +89,10 @@ struct xf_document *xf_document_copy(const struct xf_document *document)
     if (document->baseline_json != NULL) {
         copy->baseline_json = strdup(document->baseline_json);
         good = good && copy->baseline_json != NULL;
+    }
+    if (document->members_json != NULL) {
+        copy->members_json = strdup(document->members_json);
+        good = good && copy->members_json != NULL;
     }
     if (!good) {
         xf_document_destroy(copy);
@@ -104,6 +109,7 @@ void xf_document_destroy(struct xf_document *document)
     xf_plan_destroy(document->plan);
     free(document->last_verdict_json);
     free(document->baseline_json);
+    free(document->members_json);
     free(document);
 }
 

@@ -145,7 +145,8 @@ struct xf_document {
         char by[XF_ACTOR_BYTES];
     } fence;
     struct xf_document_drain drain;
-    char *baseline_json;     /* owned; kong_drift.h; NULL: none */
+    char *baseline_json; /* owned; kong_drift.h; NULL: none */
+    char *members_json;  /* owned; [[id, name] ...]: the roster at this change; NULL: not kept */
     char *last_verdict_json; /* owned; the verdict as `why` shows it; NULL: none */
 };
 

@@ -113,6 +113,9 @@ static void put_ends(json_t *root, const struct xf_document *document, bool *ok)
     if (document->baseline_json != NULL) {
         xf_json_put(root, "baseline", json_loads(document->baseline_json, 0, NULL), ok);
     }
+    if (document->members_json != NULL) {
+        xf_json_put(root, "members", json_loads(document->members_json, 0, NULL), ok);
+    }
     xf_json_put(root, "last_verdict",
                 document->last_verdict_json != NULL
                     ? json_loads(document->last_verdict_json, 0, NULL)
@@ -321,6 +324,11 @@ static void read_ends(struct xf_json *reader, const json_t *root, struct xf_docu
     const json_t *baseline = xf_json_array(reader, root, "baseline", XF_JSON_OPTIONAL, 128);
     if (baseline != NULL && !reader->failed) {
         document->baseline_json = json_dumps(baseline, JSON_COMPACT);
+    }
+    const json_t *members =
+        xf_json_array(reader, root, "members", XF_JSON_OPTIONAL, XF_PROXIES_MAX);
+    if (members != NULL && !reader->failed) {
+        document->members_json = json_dumps(members, JSON_COMPACT);
     }
     const json_t *verdict = xf_json_object(reader, root, "last_verdict", XF_JSON_OPTIONAL);
     if (verdict != NULL && !reader->failed) {

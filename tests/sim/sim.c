@@ -133,8 +133,7 @@ static void check_end(struct sim *sim)
 bool sim_run(struct sim *sim, const struct sim_options *options)
 {
     struct xf_problems problems = {0};
-    *sim = (struct sim){
-        .options = *options, .random = options->seed * 0x2545f4914f6cdd1dull, .emptied_at = -1};
+    *sim = (struct sim){.options = *options, .random = options->seed * 0x2545f4914f6cdd1dull};
     if (xf_config_parse("sim.yaml", config_text, strlen(config_text), &sim->config, &problems) !=
         0) {
         xf_problems_print(&problems, stderr);

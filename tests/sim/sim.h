@@ -191,7 +191,6 @@ struct sim {
     int64_t led_since; /* the lease has had one holder since then */
     int64_t down_until, written_at;
     unsigned lost_saves; /* how often the store was set back */
-    int64_t emptied_at;  /* last; -1: never */
 
     int64_t step_entered_at, step_lost_ms;
     bool green_bad;

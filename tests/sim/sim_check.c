@@ -11,8 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define GONE_MS   8000 /* who has been away for so long is known to be */
-#define RETURN_MS 3500 /* a heartbeat, and its way */
+#define GONE_MS 8000 /* who has been away for so long is known to be */
 
 /* I9, I10: versions only rise, and no write_id stands twice. */
 static void check_order(const struct sim_look *look)
@@ -93,10 +92,6 @@ static void check_safe(const struct sim_look *look)
         const struct sim_proxy *proxy = &sim->proxies[i];
         if (proxy->forgotten || sim->now < proxy->excused_until) {
             continue; /* a person said that it does not count */
-        }
-        if (sim->emptied_at >= 0 && proxy->cut_until > sim->emptied_at &&
-            sim->now < proxy->cut_until + RETURN_MS) {
-            continue; /* the store forgot it, and it could not speak: nobody can know of it */
         }
         if (!proxy->alive || proxy->document == NULL) {
             if (long_ago > proxy->frozen_until &&

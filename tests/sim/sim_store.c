@@ -504,5 +504,4 @@ void sim_store_flush(struct sim *sim)
     }
     sim->lease = (struct xf_store_lease){0};
     sim->lost_saves++;
-    sim->emptied_at = sim->now;
 }

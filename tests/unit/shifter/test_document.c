@@ -37,6 +37,7 @@ static struct xf_document *running_document(void)
     strcpy(document->pauses[0].by, "a@b");
     document->pauses_count = 1;
     document->last_verdict_json = strdup("{\"rule\":\"errors\"}");
+    document->members_json = strdup("[[\"00000000-0000-4000-8000-000000000001\",\"edge-1\"]]");
     return document;
 }
 
@@ -63,6 +64,7 @@ static void every_field_comes_back(void **state)
     assert_string_equal(read->plan->json, document->plan->json);
     assert_true(read->holds[XF_HOLD_OPERATOR].on);
     assert_string_equal(read->pauses[0].by, "a@b");
+    assert_string_equal(read->members_json, document->members_json);
     assert_int_equal(read->requests_count, XF_REQUEST_IDS_KEPT);
     assert_string_equal(read->requests[0].id, "r44");
     char *again = xf_document_write(read);
