@@ -18,6 +18,7 @@
 
 #define QUESTION_LIMIT_MS 3000
 #define VERB_LIMIT_MS     (10 * 60 * 1000)
+#define OVER_MS_MAX       (24 * 60 * 60 * 1000) /* the longest `abort --over` */
 
 struct waiting { /* a request whose answer is the leader's to give */
     struct xf_agent *agent;
@@ -82,6 +83,14 @@ static void answered(void *context, const struct xf_message_reply *reply, int ex
     }
 }
 
+/* How long the leader may take; `abort --over` is answered at its end. */
+static int64_t limit_ms(const struct xf_message_command *command, bool question)
+{
+    json_int_t over_ms = json_integer_value(json_object_get(command->arguments, "over_ms"));
+    bool sound = over_ms > 0 && over_ms <= OVER_MS_MAX;
+    return question ? QUESTION_LIMIT_MS : VERB_LIMIT_MS + (sound ? (int64_t) over_ms : 0);
+}
+
 static void forward(struct xf_agent *agent, struct xf_admin_exchange *exchange,
                     const struct xf_message_command *command, bool question)
 {
@@ -90,9 +99,8 @@ static void forward(struct xf_agent *agent, struct xf_admin_exchange *exchange,
         *waiting = (struct waiting){.agent = agent, .exchange = exchange, .question = question};
         memcpy(waiting->service, command->service, sizeof(waiting->service));
         memcpy(waiting->verb, command->verb, sizeof(waiting->verb));
-        waiting->pending =
-            xf_agent_forward_send(agent->forward, command,
-                                  question ? QUESTION_LIMIT_MS : VERB_LIMIT_MS, answered, waiting);
+        waiting->pending = xf_agent_forward_send(agent->forward, command,
+                                                 limit_ms(command, question), answered, waiting);
     }
     if (waiting == NULL || waiting->pending == NULL) {
         free(waiting);

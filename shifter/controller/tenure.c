@@ -364,8 +364,7 @@ static void load(struct xf_tenure *tenure)
 
 /* ---- publishing and checkpoints ---- */
 
-/* Tunnels on `cluster` through all proxies; its name may be empty. */
-static uint64_t fleet_tunnels(const struct xf_tenure *tenure, const char *name)
+uint64_t xf_tenure_tunnels(const struct xf_tenure *tenure, const char *name)
 {
     uint64_t sum = 0;
     for (unsigned i = 0; name[0] != '\0' && i < xf_roster_count(tenure->options.roster); i++) {
@@ -392,8 +391,8 @@ void xf_tenure_publish(struct xf_tenure *tenure)
     state.progress.proxies = xf_roster_count(tenure->options.roster);
     const char *emptied =
         tenure->document->weight == 0 ? tenure->document->to : tenure->document->from;
-    state.progress.tunnels = fleet_tunnels(tenure, emptied);
-    state.progress.ordered_tunnels = fleet_tunnels(tenure, tenure->document->drain.cluster);
+    state.progress.tunnels = xf_tenure_tunnels(tenure, emptied);
+    state.progress.ordered_tunnels = xf_tenure_tunnels(tenure, tenure->document->drain.cluster);
     if (tenure->options.journal != NULL) {
         struct xf_journal_view journal;
         xf_journal_look(tenure->options.journal, tenure->service->name, &journal);

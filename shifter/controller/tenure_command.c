@@ -59,6 +59,11 @@ void xf_tenure_answer(struct xf_tenure *tenure, const char *request, int exit_co
 void xf_tenure_wait_for(struct xf_tenure *tenure, const struct xf_message_command *command,
                         int exit_code, const char *message)
 {
+    for (unsigned i = 0; i < tenure->waiters_count; i++) {
+        if (strcmp(tenure->waiters[i].request, command->request) == 0) {
+            return; /* asked again: one answer serves */
+        }
+    }
     if (tenure->waiters_count == XF_WAITERS_MAX) {
         xf_tenure_answer(tenure, command->request, exit_code, message);
         return;
@@ -68,12 +73,57 @@ void xf_tenure_wait_for(struct xf_tenure *tenure, const struct xf_message_comman
         .exit_code = exit_code, .version = tenure->version, .since_ms = xf_tenure_now(tenure)};
     memcpy(waiter->request, command->request, sizeof(waiter->request));
     (void) snprintf(waiter->message, sizeof(waiter->message), "%s", message);
+    enum xf_cutover_state state = tenure->document->state;
+    bool aborts = strcmp(command->verb, "abort") == 0 && state == XF_CUTOVER_ABORTING;
+    if (aborts || (state == XF_CUTOVER_SAFE && tenure->document->signal.sequence == 2)) {
+        waiter->falls = tenure->document->attempts;
+        memcpy(waiter->green, tenure->document->to, sizeof(waiter->green));
+    }
+}
+
+/* Whether an abort is not yet at weight 0: it takes its time (--over), or the receivers of the
+ * signal are told first that it is revoked; who refuses that is not waited for for long. */
+static bool still_falls(const struct xf_tenure *tenure, struct xf_waiter *waiter)
+{
+    const struct xf_document *document = tenure->document;
+    int64_t now = xf_tenure_now(tenure);
+    if (waiter->falls == 0) {
+        return false;
+    }
+    bool same = document->attempts == waiter->falls;
+    waiter->version = tenure->version;
+    if (same && document->state == XF_CUTOVER_SAFE && now - waiter->since_ms < XF_REVOKE_WAIT_MS) {
+        return true;
+    }
+    waiter->since_ms = now;
+    if (same && document->state == XF_CUTOVER_ABORTING && document->weight > 0) {
+        return true;
+    }
+    waiter->falls = 0;
+    return false;
+}
+
+/* `; 3 tunnels left on v2`, behind an abort's message. */
+static const char *tunnels_left(const struct xf_tenure *tenure, const struct xf_waiter *waiter,
+                                char ret[XF_NAME_BYTES + 48])
+{
+    uint64_t tunnels = xf_tenure_tunnels(tenure, waiter->green);
+    ret[0] = '\0';
+    if (tunnels > 0) {
+        (void) snprintf(ret, XF_NAME_BYTES + 48, "; %llu tunnel%s left on %s",
+                        (unsigned long long) tunnels, tunnels == 1 ? "" : "s", waiter->green);
+    }
+    return ret;
 }
 
 void xf_tenure_waiters_tick(struct xf_tenure *tenure)
 {
     int64_t now = xf_tenure_now(tenure);
     for (unsigned i = 0; i < tenure->waiters_count;) {
+        if (still_falls(tenure, &tenure->waiters[i])) {
+            i++;
+            continue;
+        }
         struct xf_waiter waiter = tenure->waiters[i];
         char lagging[XF_SENTENCE_BYTES];
         char silent[XF_SENTENCE_BYTES];
@@ -91,7 +141,9 @@ void xf_tenure_waiters_tick(struct xf_tenure *tenure)
         memmove(&tenure->waiters[i], &tenure->waiters[i + 1],
                 (tenure->waiters_count - i) * sizeof(waiter));
         char message[XF_SENTENCE_BYTES];
-        (void) snprintf(message, sizeof(message), "%.300s%s%.60s%s%.60s", waiter.message,
+        char tunnels[XF_NAME_BYTES + 48];
+        (void) snprintf(message, sizeof(message), "%.240s%s%s%.60s%s%.60s", waiter.message,
+                        tunnels_left(tenure, &waiter, tunnels),
                         lagging[0] != '\0' ? "; not yet in force on " : "", lagging,
                         silent[0] != '\0' ? "; silent: " : "", silent);
         reply(tenure, waiter.request, waiter.exit_code, message, lagging, silent);

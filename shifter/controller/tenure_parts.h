@@ -15,6 +15,7 @@
 #define XF_WAITERS_MAX          512u  /* answered, waiting for their version to be in force */
 #define XF_COMMAND_AGE_MS       10000 /* older ones are refused */
 #define XF_WAIT_MS              5000  /* then a verb answers and names who lags */
+#define XF_REVOKE_WAIT_MS       10000 /* then an abort in safe answers though nobody took it */
 #define XF_RETRY_MS             250   /* between attempts at the store */
 #define XF_CHECKPOINT_MS        1000
 #define XF_LOOK_MS              1000 /* between looks at what the store has */
@@ -58,6 +59,8 @@ struct xf_waiter {
     char message[XF_SENTENCE_BYTES];
     struct xf_version version;
     int64_t since_ms;
+    uint64_t falls;            /* an abort's: the attempt whose weight 0 is waited for first */
+    char green[XF_NAME_BYTES]; /* an abort's: tunnels that are left on it are told */
 };
 
 struct xf_tenure_during; /* tenure_during.c */
@@ -214,6 +217,8 @@ bool xf_tenure_store_ok(const struct xf_tenure *tenure);
 /* What is known now; `start`: a plan that is about to begin, NULL otherwise. */
 void xf_tenure_facts(struct xf_tenure *tenure, const struct xf_plan *start, struct xf_facts *ret);
 void xf_tenure_publish(struct xf_tenure *tenure);
+/* Tunnels on a cluster through all proxies; its name may be empty. */
+uint64_t xf_tenure_tunnels(const struct xf_tenure *tenure, const char *name);
 void xf_tenure_load_again(struct xf_tenure *tenure);
 /* A read of the load got no answer: it is asked again after a while. */
 void xf_tenure_load_failed(struct xf_tenure *tenure, const char *what, const char *message);

@@ -219,6 +219,20 @@ def test_green_is_emptied_by_the_policy_after_an_abort(crossfade, sockets, nginx
     assert sockets.codes() == {1001}
 
 
+def test_an_abort_over_a_time_returns_at_weight_0_and_tells_the_tunnels_left(crossfade, sockets, nginx):
+    made = crossfade({"v2": [nginx("v2").address], "v1": [sockets.address]}, workers=2)
+    made.cli("start", "--to", "v1", check=0)
+    made.cli("weight", "100%", check=0)
+    sockets.open(made.port, 3)
+    net.wait_until(lambda: tunnels(made) == 3, 5, "the count of tunnels")
+    begun = time.monotonic()
+    done = made.cli("abort", "--over", "1s", check=0)
+    assert time.monotonic() - begun >= 1 and "3 tunnels left on v1" in done.out, done
+    status = made.status()
+    assert status["weight"]["desired"] == 0 and status["state"] in ("aborting", "aborted"), status
+    assert sockets.closed == []
+
+
 def test_a_bare_drain_by_hand_is_for_the_cluster_that_traffic_left(pair):
     pair.sockets.open(pair.port, 4)
     pair.cli("start", "--to", "v2", check=0)
