@@ -24,9 +24,11 @@ struct shared {
     /* The worker writes. */
     _Alignas(64) _Atomic uint64_t head;
     _Atomic uint64_t dropped;
+    _Atomic uint64_t lost_taken; /* of `lost`, by this worker and those before it */
     /* The logger writes; the worker clears `sleeping`. */
     _Alignas(64) _Atomic uint64_t tail;
     _Atomic uint32_t sleeping;
+    _Atomic uint64_t lost; /* lines it could not write */
 };
 
 struct xf_log_ring {
@@ -186,7 +188,21 @@ bool xf_log_ring_write(struct xf_log_ring *ring, const void *bytes, size_t lengt
     return true;
 }
 
+uint64_t xf_log_ring_take_lost(struct xf_log_ring *ring)
+{
+    uint64_t lost = atomic_load_explicit(&ring->shared->lost, memory_order_relaxed);
+    uint64_t taken = atomic_load_explicit(&ring->shared->lost_taken, memory_order_relaxed);
+    atomic_store_explicit(&ring->shared->lost_taken, lost, memory_order_relaxed);
+    return lost - taken;
+}
+
 /* ---- the logger's side ---- */
+
+void xf_log_ring_lose(struct xf_log_ring *ring, uint64_t lines)
+{
+    uint64_t lost = atomic_load_explicit(&ring->shared->lost, memory_order_relaxed);
+    atomic_store_explicit(&ring->shared->lost, lost + lines, memory_order_relaxed);
+}
 
 /* What there is to read.  A head that cannot be true (a damaged worker) empties the ring. */
 static uint64_t readable(struct xf_log_ring *ring)

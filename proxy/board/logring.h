@@ -40,12 +40,16 @@ void xf_log_ring_enter_worker(struct xf_log_ring *ring);
 /* Worker: appends whole lines, line feeds included, and wakes a sleeping logger.  False: dropped
  * and counted.  Never blocks. */
 bool xf_log_ring_write(struct xf_log_ring *ring, const void *bytes, size_t length);
+/* Worker: lines that the logger could not write, since this was asked last. */
+uint64_t xf_log_ring_take_lost(struct xf_log_ring *ring);
 
 /* Logger: at most `capacity` bytes from the ring's start; 0 when it is empty.  Cuts lines only
  * where `capacity` or the ring's end makes it: what is read in turn is the text as written. */
 size_t xf_log_ring_read(struct xf_log_ring *ring, void *bytes, size_t capacity);
 /* Logger, before it waits on the eventfd: asks to be woken.  False: there is something to read. */
 XF_NODISCARD bool xf_log_ring_sleep(struct xf_log_ring *ring);
+/* Logger: so many lines that were read could not be written. */
+void xf_log_ring_lose(struct xf_log_ring *ring, uint64_t lines);
 /* Lines that did not fit, since the ring was made. */
 uint64_t xf_log_ring_dropped(const struct xf_log_ring *ring);
 

@@ -43,28 +43,80 @@ void xf_log_sink_replace(struct xf_log_sink *sink, int fd)
     xf_log_sink_release(sink);
     sink->fd = fd;
     sink->failing = false;
+    sink->torn = false;
 }
 
-static int note_failure(struct xf_log_sink *sink, size_t lost, int why)
+static int note_failure(struct xf_log_sink *sink, uint64_t lines, int why)
 {
     bool first = !sink->failing;
     sink->failing = true;
-    sink->dropped += lost;
+    sink->dropped += lines;
     return first ? why : 0;
+}
+
+/* What of a text was not written, from the middle of a line or from its beginning. */
+static int lose(struct xf_log_sink *sink, const char *bytes, size_t length, int why)
+{
+    uint64_t lines = 0;
+    for (size_t i = 0; i < length; i++) {
+        lines += bytes[i] == '\n';
+    }
+    sink->skipping = length > 0 && bytes[length - 1] != '\n';
+    return note_failure(sink, lines, why);
+}
+
+/* The bytes at the beginning that belong to a line which is lost already. */
+static size_t skip_lost(struct xf_log_sink *sink, const char *bytes, size_t length)
+{
+    if (!sink->skipping) {
+        return 0;
+    }
+    const char *end = memchr(bytes, '\n', length);
+    if (end == NULL) {
+        return length;
+    }
+    sink->skipping = false;
+    sink->dropped++;
+    return (size_t) (end - bytes) + 1;
+}
+
+/* 0 or errno; `ret_done` is what went out either way. */
+static int write_all(int fd, const char *bytes, size_t length, size_t *ret_done)
+{
+    size_t done = 0;
+    int why = 0;
+    while (done < length && why == 0) {
+        ssize_t written = write(fd, bytes + done, length - done);
+        if (written > 0) {
+            done += (size_t) written;
+        } else if (written == 0 || errno != EINTR) {
+            why = written < 0 ? errno : EIO;
+        }
+    }
+    *ret_done = done;
+    return why;
 }
 
 static int write_stream(struct xf_log_sink *sink, const char *bytes, size_t length)
 {
-    size_t done = 0;
-    while (done < length) {
-        ssize_t written = write(sink->fd, bytes + done, length - done);
-        if (written < 0 && errno == EINTR) {
-            continue;
-        }
-        if (written <= 0) {
-            return note_failure(sink, length - done, written < 0 ? errno : EIO);
-        }
-        done += (size_t) written;
+    size_t done = 0, skipped = skip_lost(sink, bytes, length);
+    bytes += skipped;
+    length -= skipped;
+    if (length == 0) {
+        return 0;
+    }
+    int why = 0;
+    if (sink->torn) {
+        why = write_all(sink->fd, "\n", 1, &done);
+        sink->torn = why != 0;
+        done = 0;
+    }
+    if (why == 0) {
+        why = write_all(sink->fd, bytes, length, &done);
+    }
+    if (why != 0) {
+        sink->torn |= done > 0 && bytes[done - 1] != '\n';
+        return lose(sink, bytes + done, length - done, why);
     }
     sink->failing = false;
     return 0;
@@ -93,7 +145,7 @@ static int end_line(struct xf_log_sink *sink)
     size_t length = prefix + sink->part_bytes;
     sink->part_bytes = 0;
     if (!send_line(sink, line, length)) {
-        return note_failure(sink, length - prefix, errno != 0 ? errno : EIO);
+        return note_failure(sink, 1, errno != 0 ? errno : EIO);
     }
     sink->failing = false;
     return 0;
@@ -118,5 +170,5 @@ int xf_log_sink_write(struct xf_log_sink *sink, const char *bytes, size_t length
     if (sink->syslog) {
         return write_syslog(sink, bytes, length);
     }
-    return sink->fd < 0 ? note_failure(sink, length, EBADF) : write_stream(sink, bytes, length);
+    return write_stream(sink, bytes, length); /* without a file: EBADF, as for any failure */
 }

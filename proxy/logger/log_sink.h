@@ -2,7 +2,8 @@
  * log_sink.h -- where access log lines end: a file, a named pipe, or the system's log.
  *
  * Belongs to the logger.  It may wait for a disk, never for a reader: what a full pipe or a full
- * disk does not take is dropped and counted, and told once until it works again.
+ * disk does not take is dropped and counted, and told once until it works again.  What comes after
+ * a loss begins on a line of its own.
  */
 #ifndef XF_PROXY_LOG_SINK_H
 #define XF_PROXY_LOG_SINK_H
@@ -17,7 +18,9 @@ struct xf_log_sink {
     int fd;           /* -1: not open, everything is dropped */
     bool syslog;      /* a datagram a line */
     bool failing;     /* the last write failed, and that was told */
-    uint64_t dropped; /* bytes */
+    uint64_t dropped; /* lines that were not written whole */
+    bool skipping;    /* a stream: the rest of the line at hand is dropped */
+    bool torn;        /* a stream: what was written ends in the middle of a line */
     char part[2048];  /* syslog: the beginning of a line whose end is still to come */
     size_t part_bytes;
 };

@@ -22,6 +22,7 @@
 #define LINGER_MS      6000 /* longer than the other children outlive the supervisor (5 s) */
 #define LINGER_TURN_MS 100
 #define DROPS_EVERY_MS 10000
+#define GATHER_MS      10 /* after lines came: the next ones are taken together */
 
 struct source { /* one edition */
     uint64_t edition;
@@ -36,6 +37,7 @@ struct logger {
     struct source *sources[XF_INFORCE_EDITIONS_MAX + 1];
     unsigned count;
     struct xf_log_limit drops, failures;
+    bool gathering; /* lines came in the last turn: no ring wakes us for a while */
     char copy[COPY_BYTES];
 };
 
@@ -45,7 +47,10 @@ static void drain_ring(struct logger *logger, struct source *source, struct xf_l
 {
     size_t length;
     while ((length = xf_log_ring_read(ring, logger->copy, COPY_BYTES)) > 0) {
+        uint64_t dropped = source->sink.dropped;
         int why = xf_log_sink_write(&source->sink, logger->copy, length);
+        xf_log_ring_lose(ring, source->sink.dropped - dropped);
+        logger->gathering = true;
         if (why != 0) {
             /* a pipe that is nearly full takes a short line and refuses the next */
             xf_log_limited(&logger->failures, 1, XF_LOG_ERROR, "access_log.failed",
@@ -233,8 +238,14 @@ int xf_logger_run(const struct xf_logger_start *start)
                                {.fd = start->messages_fd, .events = POLLIN},
                                {.fd = start->channel_fd, .events = POLLIN}};
     do {
-        (void) turn(logger, polled, 3, fall_asleep(logger) ? DROPS_EVERY_MS : 0);
+        /* A wake-up for each line would cost the workers a call and the machine two switches. */
+        bool gather = logger->gathering;
+        logger->gathering = false;
+        int wait_ms = gather ? GATHER_MS : fall_asleep(logger) ? DROPS_EVERY_MS : 0;
+        polled[0].fd = gather ? -1 : start->wake_fd;
+        (void) turn(logger, polled, 3, wait_ms);
     } while (hear_supervisor(logger));
+    polled[0].fd = start->wake_fd;
     /* The other children go at the same time: their last words come before the pipe's end. */
     for (int left_ms = LINGER_MS; left_ms > 0; left_ms -= LINGER_TURN_MS) {
         if (!turn(logger, polled, 2, LINGER_TURN_MS)) {

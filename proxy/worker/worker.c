@@ -9,6 +9,7 @@
 
 #include "proxy/worker/acceptor.h"
 #include "proxy/board/channel.h"
+#include "proxy/board/logring.h"
 #include "proxy/worker/client.h"
 #include "proxy/worker/drain.h"
 #include "proxy/worker/exchange.h"
@@ -104,6 +105,9 @@ static void on_tick(evutil_socket_t fd, short what, void *arg)
     xf_deadlines_run(&engine->deadlines, engine->now_ms, EXPIRIES_A_TICK, on_deadline, worker);
     for (unsigned i = 0; i < engine->config->services_count; i++) {
         xf_judged_tick(&engine->services[i].judged, xf_engine_cell(engine), xf_engine_now_us());
+    }
+    if (engine->log_ring != NULL) {
+        xf_count(&engine->stats->log_dropped, xf_log_ring_take_lost(engine->log_ring));
     }
     xf_pool_review(engine);
     xf_drain_tick(engine, boottime_ms());

@@ -30,6 +30,10 @@ def lines_of(path):
     return path.read_text().splitlines() if path.exists() else []
 
 
+def dropped(proxy):
+    return proxy.metrics()["crossfade_log_dropped_total"]
+
+
 def test_every_request_is_one_line(logged, folder):
     proxy = logged()
     with Load(proxy.port, rate=400, connections=8) as load:
@@ -63,6 +67,7 @@ def test_a_pipe_that_nobody_reads_holds_up_no_request(logged, folder):
     assert load.results and load.failed() == []
     assert max(each.ended - each.began for each in load.results) < 1.0
     assert proxy.log.count("event=access_log.failed") <= 4  # one a second
+    net.wait_until(lambda: dropped(proxy) > 0, what="the lost lines in the metrics")
 
 
 def test_a_full_disk_holds_up_no_request_and_is_told_once(crossfade, web):
@@ -72,6 +77,7 @@ def test_a_full_disk_holds_up_no_request_and_is_told_once(crossfade, web):
     assert load.results and load.failed() == []
     net.wait_until(lambda: "event=access_log.failed" in proxy.log, what="the report")
     assert proxy.log.count("event=access_log.failed") == 1
+    net.wait_until(lambda: dropped(proxy) >= len(load.results), what="every line counted as lost")
 
 
 def test_a_logger_that_is_stopped_holds_up_no_request_and_loses_no_line(logged, folder):

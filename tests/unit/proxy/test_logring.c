@@ -78,6 +78,20 @@ static void what_does_not_fit_is_dropped_whole_and_counted(void **state)
     close_ring(&ends);
 }
 
+static void lines_that_the_logger_lost_are_counted_once_by_whoever_writes(void **state)
+{
+    (void) state;
+    struct ends ends = open_ring(4096);
+    xf_log_ring_lose(ends.reader, 2);
+    xf_log_ring_lose(ends.reader, 1);
+    assert_int_equal(xf_log_ring_take_lost(ends.writer), 3);
+    assert_int_equal(xf_log_ring_take_lost(ends.writer), 0);
+    xf_log_ring_lose(ends.reader, 4);
+    assert_int_equal(xf_log_ring_take_lost(ends.writer), 4);
+    assert_int_equal(xf_log_ring_dropped(ends.reader), 0);
+    close_ring(&ends);
+}
+
 static void the_eventfd_is_written_only_for_a_sleeping_reader(void **state)
 {
     (void) state;
@@ -181,6 +195,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(lines_come_out_as_they_went_in_around_the_rings_end),
         cmocka_unit_test(what_does_not_fit_is_dropped_whole_and_counted),
+        cmocka_unit_test(lines_that_the_logger_lost_are_counted_once_by_whoever_writes),
         cmocka_unit_test(the_eventfd_is_written_only_for_a_sleeping_reader),
         cmocka_unit_test(a_new_logger_goes_on_where_the_old_one_ended),
         cmocka_unit_test(a_damaged_head_costs_lines_but_never_a_fault),
