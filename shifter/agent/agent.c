@@ -132,7 +132,7 @@ static void save(evutil_socket_t fd, short what, void *arg)
     }
     if (agent->snapshot_due || newest_ms - agent->snapshot_saved_ms > RESAVE_MS) {
         agent->snapshot_saved_ms = newest_ms;
-        xf_agent_start_save(agent, false);
+        xf_agent_start_save(agent);
     }
 }
 

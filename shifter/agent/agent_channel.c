@@ -28,7 +28,8 @@ static void leave(struct xf_agent *agent)
     xf_log(XF_LOG_NOTICE, "agent.leaving", "proxy=%s", agent->self.id);
     xf_agent_samples_tick(agent, true);
     xf_agent_heartbeat_send(agent, true);
-    xf_agent_start_save(agent, true);
+    agent->left = true;
+    xf_agent_start_save(agent);
     event_base_loopexit(agent->loop, &(struct timeval){.tv_usec = 200000});
 }
 

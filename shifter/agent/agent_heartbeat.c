@@ -144,7 +144,7 @@ static bool fill_clusters(const struct xf_agent *agent, struct xf_message_heartb
 
 void xf_agent_heartbeat_send(struct xf_agent *agent, bool left)
 {
-    if (agent->bus == NULL || xf_agent_now_ms(agent) < agent->muted_until_ms) {
+    if (agent->bus == NULL || agent->left || xf_agent_now_ms(agent) < agent->muted_until_ms) {
         return;
     }
     struct xf_message_heartbeat heartbeat = {

@@ -114,7 +114,7 @@ static void obey(struct xf_agent *agent, struct xf_agent_service *service,
            service->name, xf_format_weight(override->weight, weight),
            xf_log_quote(override->actor, actor), xf_log_quote(override->reason, reason));
     xf_agent_routes_update(agent);
-    xf_agent_start_save(agent, false);
+    xf_agent_start_save(agent);
     if (!xf_snapshot_writer_flush(agent->writer, SAVE_MS)) {
         xf_log(XF_LOG_ERROR, "agent.override_unsaved", "service=%s", service->name);
     }

@@ -101,10 +101,10 @@ void xf_agent_start_fall_back(struct xf_agent *agent)
     }
 }
 
-void xf_agent_start_save(struct xf_agent *agent, bool left)
+void xf_agent_start_save(struct xf_agent *agent)
 {
     struct xf_snapshot_service services[XF_SERVICES_MAX];
-    struct xf_snapshot snapshot = {.left = left, .services = services};
+    struct xf_snapshot snapshot = {.left = agent->left, .services = services};
     memcpy(snapshot.proxy, agent->self.id, sizeof(snapshot.proxy));
     snapshot.saved_ms = INT64_MAX;
     for (unsigned i = 0; i < agent->services_count; i++) {

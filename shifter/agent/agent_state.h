@@ -101,6 +101,7 @@ struct xf_agent {
         char why[XF_CHANNEL_TEXT_BYTES];
     } reexec;
     bool stopping;
+    bool left; /* the fleet was told that this proxy is gone: nothing more is said */
 
     /* agent_routes */
     struct xf_agent_service *services; /* [services_count of config] */
@@ -240,7 +241,7 @@ bool xf_agent_blame_read(const struct xf_blame_ring *ring, const struct xf_confi
 void xf_agent_start_load(struct xf_agent *agent);
 /* After 10 s without the bus: the snapshot, else --assume-live. */
 void xf_agent_start_fall_back(struct xf_agent *agent);
-void xf_agent_start_save(struct xf_agent *agent, bool left);
+void xf_agent_start_save(struct xf_agent *agent);
 /* Whether every service has a route; false: `reason` says why not. */
 bool xf_agent_start_ready(struct xf_agent *agent, char *reason, size_t bytes);
 

@@ -594,6 +594,41 @@ static void the_next_agent_inherits_what_is_down(void **state)
     assert_false(bench_cluster(&bench, "old")->servers[1].up);
 }
 
+static bool has_left(struct bench *b)
+{
+    return b->heartbeat.left;
+}
+
+static void tell(unsigned kind)
+{
+    const struct xf_channel_message message = {.kind = kind, .a = 1};
+    assert_true(xf_channel_send(bench.channel, &message));
+}
+
+/* A heartbeat behind the one that says so would make it a member again, and a silent one. */
+static void who_left_the_fleet_says_no_more(void **state)
+{
+    (void) state;
+    char path[128];
+    char text[4096] = "";
+    settle(XF_CUTOVER_SHIFTING, 2500, 5, WRITE_1);
+    bench.heartbeats = 0;
+    bench_until(&bench, has_heartbeat, 5000, "the beat of the second");
+    bench_run(&bench, 880); /* the next one is due before the agent ends */
+    tell(XF_CHANNEL_STOPPING);
+    tell(XF_CHANNEL_EDITION_OVER);
+    bench_until(&bench, has_left, 5000, "its leave");
+    unsigned heard = bench.heartbeats;
+    bench_run(&bench, 600);
+    assert_int_equal(bench.heartbeats, heard);
+    (void) snprintf(path, sizeof(path), "%s/snapshot", bench.directory);
+    FILE *file = fopen(path, "r");
+    assert_non_null(file);
+    assert_true(fread(text, 1, sizeof(text) - 1, file) > 0);
+    (void) fclose(file);
+    assert_non_null(strstr(text, "\"left\":true"));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -628,6 +663,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(servers_that_do_not_answer_are_taken_down, begin_checked,
                                         end),
         cmocka_unit_test_setup_teardown(the_next_agent_inherits_what_is_down, begin_checked, end),
+        cmocka_unit_test_setup_teardown(who_left_the_fleet_says_no_more, begin, end),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
