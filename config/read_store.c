@@ -2,7 +2,7 @@
  * read_store.c -- the store's URL and what goes with it.
  *
  *     sqlite:PATH
- *     redis://[user@]host[:port][/database]          rediss:// likewise
+ *     redis://[user@]host[:port][,…][/database]      rediss:// likewise; several: of one Cluster
  *     redis+sentinel://[user@]h1[:port],h2[:port]/master[/database]
  */
 #include "config/base/text.h"
@@ -51,7 +51,7 @@ static bool add_endpoint(struct xf_reader *reader, const char *text, size_t leng
     return true;
 }
 
-/* The hosts between user and path, parted by commas (Sentinel only). */
+/* The hosts between user and path, parted by commas: Sentinels, or servers of a Redis Cluster. */
 static bool read_hosts(struct xf_reader *reader, const char *text, size_t length, bool sentinel)
 {
     struct xf_config_store *store = &reader->config->store;
@@ -60,7 +60,7 @@ static bool read_hosts(struct xf_reader *reader, const char *text, size_t length
         return false;
     }
     for (;;) {
-        const char *comma = sentinel ? memchr(text, ',', length) : NULL;
+        const char *comma = memchr(text, ',', length);
         size_t part = comma == NULL ? length : (size_t) (comma - text);
         if (!add_endpoint(reader, text, part, sentinel ? SENTINEL_PORT : REDIS_PORT)) {
             return false;
@@ -91,7 +91,7 @@ static bool read_path(struct xf_reader *reader, const char *path, bool sentinel)
         return false;
     }
     store->database = (unsigned) database;
-    return true;
+    return sentinel || store->endpoints_count == 1 || database == 0;
 }
 
 static void read_redis(struct xf_reader *reader, const struct xf_yaml_node *node, const char *url)
@@ -121,7 +121,9 @@ static void read_redis(struct xf_reader *reader, const struct xf_yaml_node *node
         !reader->no_memory) {
         xf_reader_complain(reader, node, "store: expected %s",
                            sentinel ? "redis+sentinel://h1,h2,h3/master"
-                                    : "redis://[user@]host[:port][/database]");
+                                    : "redis://[user@]host[:port][/database], or "
+                                      "redis://h1,h2,h3 of one Redis Cluster, which has no other "
+                                      "database than 0");
     }
 }
 

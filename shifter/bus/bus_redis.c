@@ -14,6 +14,7 @@
 #include "shifter/bus/bus_redis_offer.h"
 #include "shifter/bus/bus_redis_reader.h"
 #include "shifter/bus/bus_redis_roster.h"
+#include "shifter/store/resp_slot.h"
 #include "shifter/store/store_redis_reply.h"
 
 #include <stdio.h>
@@ -24,8 +25,21 @@
 
 struct redis_agent;
 
+/* A reader and the services whose states it wakes for: one for all, or in a Redis Cluster one for
+ * the replies and one for each service. */
+struct channel {
+    struct redis_agent *agent;
+    struct xf_bus_reader *reader;
+    unsigned first, count; /* its services */
+    unsigned open;         /* questions of this turn without an answer */
+    bool unanswered;       /* and one that will have none: the turn counts for nothing */
+    bool reading;
+    bool looked; /* its states were seen since it connected */
+};
+
 struct followed { /* one service */
     struct redis_agent *agent;
+    struct channel *channel;
     const char *name; /* the configuration's */
     char state_key[XF_REDIS_KEY_BYTES];
     char shown_key[XF_REDIS_KEY_BYTES];
@@ -41,16 +55,16 @@ struct redis_agent {
     struct xf_bus_agent base; /* first: the interface hands it back */
     unsigned magic;
     const struct xf_config_store *config;
+    struct event_base *loop;
     struct xf_bus_agent_calls calls;
-    struct xf_bus_reader *reader;
+    struct channel channels[1 + XF_SERVICES_MAX];
+    unsigned channels_count;
     struct xf_resp *out;
     struct xf_bus_roster *roster; /* NULL: it only listens */
     struct followed *services;
     unsigned services_count;
     char self_id[XF_UUID_TEXT_BYTES];
-    unsigned open; /* questions of this turn without an answer */
-    bool reading, sending, told_up;
-    bool looked; /* all states were seen since the reader connected */
+    bool sending, told_up;
 };
 
 static struct redis_agent *agent_of(struct xf_bus_agent *base)
@@ -63,7 +77,10 @@ static struct redis_agent *agent_of(struct xf_bus_agent *base)
 /* Nothing joins, and nothing is said, before it is known whose states stand there. */
 static bool is_ours(const struct redis_agent *agent)
 {
-    bool ours = agent->looked;
+    bool ours = true;
+    for (unsigned i = 0; i < agent->channels_count; i++) {
+        ours = ours && agent->channels[i].looked;
+    }
     for (unsigned i = 0; i < agent->services_count; i++) {
         ours = ours && !agent->services[i].foreign;
     }
@@ -79,7 +96,11 @@ static void join(struct redis_agent *agent)
 
 static void tell_connected(struct redis_agent *agent)
 {
-    bool up = agent->reading && agent->sending && is_ours(agent) &&
+    bool reading = true;
+    for (unsigned i = 0; i < agent->channels_count; i++) {
+        reading = reading && agent->channels[i].reading;
+    }
+    bool up = reading && agent->sending && is_ours(agent) &&
               (agent->roster == NULL || xf_bus_roster_joined_all(agent->roster));
     if (agent->told_up != up) {
         agent->told_up = up;
@@ -164,36 +185,51 @@ static void on_refused(void *context, const char *why)
 }
 
 /* The last answer of this turn: tells what changed, and waits for more. */
-static void end_turn(struct redis_agent *agent)
+static void end_turn(struct channel *channel)
 {
-    agent->looked = true;
+    struct redis_agent *agent = channel->agent;
+    channel->looked = true;
     join(agent);
     tell_connected(agent);
-    for (unsigned i = 0; i < agent->services_count; i++) {
+    for (unsigned i = channel->first; i < channel->first + channel->count; i++) {
         if (agent->services[i].absent && is_ours(agent)) {
             tell_absent(&agent->services[i]);
         }
     }
     tell_changes(agent);
-    xf_bus_reader_next(agent->reader);
+    xf_bus_reader_next(channel->reader);
 }
 
-static void answered(struct redis_agent *agent)
+static void settle(struct channel *channel)
 {
-    XF_ASSERT(agent->open > 0);
-    agent->open--;
-    if (agent->open == 0 && xf_resp_is_ready(xf_bus_reader_resp(agent->reader))) {
-        end_turn(agent);
+    XF_ASSERT(channel->open > 0);
+    channel->open--;
+    if (channel->open > 0 || !xf_resp_is_ready(xf_bus_reader_resp(channel->reader))) {
+        return;
+    }
+    if (channel->unanswered) {
+        xf_bus_reader_begin_again(channel->reader);
+    } else {
+        end_turn(channel);
     }
 }
 
-static void ask(struct redis_agent *agent, size_t count, const char *const *arguments,
-                xf_resp_done *done, struct followed *service)
+static void answered(struct followed *service, const redisReply *reply)
 {
-    agent->open++;
-    if (!xf_resp_call(xf_bus_reader_resp(agent->reader), count, arguments, NULL, 0, done,
+    struct channel *channel = service->channel;
+    channel->unanswered = channel->unanswered || reply == NULL || xf_resp_unavailable(reply);
+    settle(channel);
+}
+
+static void ask(struct followed *service, size_t count, const char *const *arguments,
+                xf_resp_done *done)
+{
+    struct channel *channel = service->channel;
+    channel->open++;
+    if (!xf_resp_call(xf_bus_reader_resp(channel->reader), count, arguments, NULL, 0, done,
                       service)) {
-        agent->open--; /* the connection is going down, and the turn with it */
+        channel->open--;
+        channel->unanswered = true;
     }
 }
 
@@ -214,7 +250,7 @@ static void got_document(void *context, const redisReply *reply, const char *why
             agent->calls.ours != NULL &&
             !agent->calls.ours(agent->calls.context, service->name, &state.version, document);
     }
-    answered(agent);
+    answered(service, reply);
 }
 
 /* HMGET epoch generation revision write_id: the document is fetched where it is another. */
@@ -226,21 +262,25 @@ static void got_version(void *context, const redisReply *reply, const char *why)
     struct xf_version version;
     char write_id[XF_UUID_TEXT_BYTES];
     XF_ASSERT(agent->magic == AGENT_MAGIC);
-    bool there = reply != NULL && xf_redis_read_version(reply, &version, write_id);
-    service->absent = reply != NULL && !there;
+    bool read = reply != NULL && !xf_resp_unavailable(reply);
+    bool there = read && xf_redis_read_version(reply, &version, write_id);
+    service->absent = read && !there;
     service->foreign = service->foreign && there;
     if (there) {
-        xf_bus_reader_place(agent->reader, 1 + (unsigned) (service - agent->services),
-                            version.generation, version.revision);
+        const struct channel *channel = service->channel;
+        unsigned number = (unsigned) (service - agent->services) - channel->first;
+        bool alone = channel != &agent->channels[0]; /* else the replies stand before the logs */
+        xf_bus_reader_place(channel->reader, alone ? number : 1 + number, version.generation,
+                            version.revision);
     }
     if (there &&
         (service->document == NULL || xf_version_compare(&version, &service->state.version) != 0 ||
          strcmp(write_id, service->state.write_id) != 0)) {
         const char *const arguments[] = {"HMGET",    service->state_key, "epoch", "generation",
                                          "revision", "write_id",         "doc"};
-        ask(agent, XF_COUNT(arguments), arguments, got_document, service);
+        ask(service, XF_COUNT(arguments), arguments, got_document);
     }
-    answered(agent);
+    answered(service, reply);
 }
 
 static void got_shown(void *context, const redisReply *reply, const char *why)
@@ -259,7 +299,7 @@ static void got_shown(void *context, const redisReply *reply, const char *why)
             free(text);
         }
     }
-    answered(agent);
+    answered(service, reply);
 }
 
 static void got_member(void *context, const redisReply *reply, const char *why)
@@ -269,7 +309,7 @@ static void got_member(void *context, const redisReply *reply, const char *why)
     struct redis_agent *agent = service->agent;
     XF_ASSERT(agent->magic == AGENT_MAGIC);
     xf_bus_roster_seen(agent->roster, (unsigned) (service - agent->services), reply);
-    answered(agent);
+    answered(service, reply);
 }
 
 static void ask_roster(struct redis_agent *agent, struct followed *service)
@@ -277,43 +317,69 @@ static void ask_roster(struct redis_agent *agent, struct followed *service)
     char key[XF_REDIS_KEY_BYTES];
     const char *const member[] = {"HMGET", key, agent->self_id, xf_bus_roster_claim(agent->roster)};
     xf_redis_key(agent->config, service->name, "roster", key);
-    ask(agent, XF_COUNT(member), member, got_member, service);
+    ask(service, XF_COUNT(member), member, got_member);
 }
 
 static void on_turn(void *context)
 {
-    struct redis_agent *agent = context;
+    struct channel *channel = context;
+    struct redis_agent *agent = channel->agent;
     XF_ASSERT(agent->magic == AGENT_MAGIC);
-    agent->open = 1; /* held until every question is put */
-    for (unsigned i = 0; i < agent->services_count; i++) {
+    channel->open = 1; /* held until every question is put */
+    channel->unanswered = false;
+    for (unsigned i = channel->first; i < channel->first + channel->count; i++) {
         struct followed *service = &agent->services[i];
         const char *const version[] = {"HMGET",      service->state_key, "epoch",
                                        "generation", "revision",         "write_id"};
         const char *const shown[] = {"GET", service->shown_key};
-        ask(agent, XF_COUNT(version), version, got_version, service);
-        ask(agent, XF_COUNT(shown), shown, got_shown, service);
+        ask(service, XF_COUNT(version), version, got_version);
+        ask(service, XF_COUNT(shown), shown, got_shown);
         if (agent->roster != NULL) {
             ask_roster(agent, service);
         }
     }
-    answered(agent);
+    settle(channel);
 }
 
 static void on_received(void *context, unsigned stream, json_t *message)
 {
     (void) stream;
-    struct redis_agent *agent = context;
+    struct redis_agent *agent = ((struct channel *) context)->agent;
     XF_ASSERT(agent->magic == AGENT_MAGIC);
     agent->calls.received(agent->calls.context, message);
 }
 
 static void on_reader_ready(void *context, bool up)
 {
-    struct redis_agent *agent = context;
+    struct channel *channel = context;
+    XF_ASSERT(channel->agent->magic == AGENT_MAGIC);
+    channel->reading = up;
+    channel->looked = false;
+    tell_connected(channel->agent);
+}
+
+/* A Redis Cluster: no command may concern two services. */
+static void on_crossed(void *context)
+{
+    struct redis_agent *agent = ((struct channel *) context)->agent;
     XF_ASSERT(agent->magic == AGENT_MAGIC);
-    agent->reading = up;
-    agent->looked = false;
-    tell_connected(agent);
+    agent->channels[0].count = 0;
+    for (unsigned i = 0; i < agent->services_count; i++) {
+        char key[XF_REDIS_KEY_BYTES];
+        struct channel *channel = &agent->channels[agent->channels_count];
+        struct xf_bus_stream log = {key, true, 0};
+        struct xf_bus_reader_calls calls = {
+            .received = on_received, .turn = on_turn, .ready = on_reader_ready, .context = channel};
+        xf_redis_key(agent->config, agent->services[i].name, "log", key);
+        *channel = (struct channel){.agent = agent, .first = i, .count = 1};
+        channel->reader =
+            xf_bus_reader_create(agent->loop, xf_clock_system(), agent->config, &log, 1, &calls);
+        agent->services[i].channel = channel;
+        agent->channels_count++;
+        if (channel->reader == NULL) {
+            return; /* no memory: what is not followed keeps its route, and is not called ready */
+        }
+    }
 }
 
 /* ---- upwards ---- */
@@ -351,7 +417,9 @@ static bool redis_send(struct xf_bus_agent *base, json_t *message)
 static void redis_agent_destroy(struct xf_bus_agent *base)
 {
     struct redis_agent *agent = agent_of(base);
-    xf_bus_reader_destroy(agent->reader);
+    for (unsigned i = 0; i < agent->channels_count; i++) {
+        xf_bus_reader_destroy(agent->channels[i].reader);
+    }
     xf_resp_destroy(agent->out);
     xf_bus_roster_destroy(agent->roster);
     for (unsigned i = 0; i < agent->services_count; i++) {
@@ -363,19 +431,27 @@ static void redis_agent_destroy(struct xf_bus_agent *base)
 }
 
 /* The streams that wake: replies, which are handed over, and each service's log, which hints. */
-static struct xf_bus_reader *make_reader(struct redis_agent *agent, struct event_base *loop)
+static bool make_reader(struct redis_agent *agent)
 {
     char keys[XF_BUS_STREAMS_MAX][XF_REDIS_KEY_BYTES];
     struct xf_bus_stream streams[XF_BUS_STREAMS_MAX];
-    struct xf_bus_reader_calls calls = {on_received, on_turn, on_reader_ready, agent};
+    struct channel *channel = &agent->channels[agent->channels_count++];
+    struct xf_bus_reader_calls calls = {.received = on_received,
+                                        .turn = on_turn,
+                                        .crossed = on_crossed,
+                                        .ready = on_reader_ready,
+                                        .context = channel};
+    *channel = (struct channel){.agent = agent, .count = agent->services_count};
     xf_redis_key(agent->config, "fleet", "replies", keys[0]);
     streams[0] = (struct xf_bus_stream){keys[0], false, 0};
     for (unsigned i = 0; i < agent->services_count; i++) {
+        agent->services[i].channel = channel;
         xf_redis_key(agent->config, agent->services[i].name, "log", keys[i + 1]);
         streams[i + 1] = (struct xf_bus_stream){keys[i + 1], true, 0};
     }
-    return xf_bus_reader_create(loop, xf_clock_system(), agent->config, streams,
-                                1 + agent->services_count, &calls);
+    channel->reader = xf_bus_reader_create(agent->loop, xf_clock_system(), agent->config, streams,
+                                           1 + agent->services_count, &calls);
+    return channel->reader != NULL;
 }
 
 int xf_bus_redis_follow(const struct xf_config *config, struct event_base *loop,
@@ -391,6 +467,7 @@ int xf_bus_redis_follow(const struct xf_config *config, struct event_base *loop,
     agent->magic = AGENT_MAGIC;
     agent->config = &config->store;
     agent->calls = *calls;
+    agent->loop = loop;
     agent->services = calloc(config->services_count + 1, sizeof(*agent->services));
     for (unsigned i = 0; agent->services != NULL && i < config->services_count; i++) {
         struct followed *service = &agent->services[agent->services_count++];
@@ -400,8 +477,8 @@ int xf_bus_redis_follow(const struct xf_config *config, struct event_base *loop,
         xf_redis_key(agent->config, service->name, "shown", service->shown_key);
     }
     struct xf_resp_calls out_calls = {on_out_ready, agent};
-    if (agent->services != NULL) {
-        agent->reader = make_reader(agent, loop);
+    bool reads = agent->services != NULL && make_reader(agent);
+    if (reads) {
         agent->out = xf_resp_create(loop, xf_clock_system(), agent->config, &out_calls);
     }
     bool joins = calls->self != NULL;
@@ -410,7 +487,7 @@ int xf_bus_redis_follow(const struct xf_config *config, struct event_base *loop,
         agent->roster =
             xf_bus_roster_create(config, agent->out, calls->self, on_joined, on_refused, agent);
     }
-    if (agent->reader == NULL || agent->out == NULL || (joins && agent->roster == NULL)) {
+    if (!reads || agent->out == NULL || (joins && agent->roster == NULL)) {
         redis_agent_destroy(&agent->base);
         return XF_FAIL(err, XF_E_NO_MEMORY, "bus: out of memory");
     }

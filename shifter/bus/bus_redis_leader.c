@@ -138,7 +138,8 @@ int xf_bus_redis_lead(const struct xf_config *config, struct event_base *loop,
     xf_redis_key(leader->config, "fleet", "commands", commands);
     const struct xf_bus_stream streams[] = {{up, false, 0},
                                             {commands, false, XF_BUS_COMMAND_BACK_MS}};
-    struct xf_bus_reader_calls reader_calls = {on_received, on_turn, on_reader_ready, leader};
+    struct xf_bus_reader_calls reader_calls = {
+        .received = on_received, .turn = on_turn, .ready = on_reader_ready, .context = leader};
     struct xf_resp_calls out_calls = {on_out_ready, leader};
     leader->reader =
         xf_bus_reader_create(loop, xf_clock_system(), leader->config, streams, 2, &reader_calls);

@@ -3,8 +3,12 @@
  *
  * Cursors begin anew with each connection, from the server's clock: what came meanwhile is lost,
  * but for commands, which the leader recognises when they come twice.
+ *
+ * While a slot of a Redis Cluster moves, its streams are on two servers, and no read may name two
+ * of them (TRYAGAIN): then each is read alone, in turn.
  */
 #include "shifter/bus/bus_redis_reader.h"
+#include "shifter/store/resp_slot.h"
 #include "shifter/store/store_redis_reply.h"
 
 #include <event2/event.h>
@@ -15,6 +19,8 @@
 #define READER_MAGIC  0x62726472u
 #define CURSOR_BYTES  48u
 #define ARGUMENTS_MAX (6u + 2u * XF_BUS_STREAMS_MAX)
+#define ALONE_READS   20u   /* so many, before all are read together again */
+#define ALONE_BLOCK   "100" /* ms: the next stream waits so long */
 
 struct stream {
     char key[XF_REDIS_KEY_BYTES];
@@ -29,7 +35,9 @@ struct xf_bus_reader {
     struct xf_bus_reader_calls calls;
     struct stream streams[XF_BUS_STREAMS_MAX];
     unsigned count;
-    struct event *again; /* after an answer that makes no sense: later, not at once */
+    unsigned alone;      /* reads of one stream only that are still to come */
+    bool begun;          /* the cursors stand */
+    struct event *again; /* after no answer, or one that makes no sense: later, not at once */
 };
 
 static const struct timeval again_after = {1, 0};
@@ -71,13 +79,30 @@ static void take_stream(struct xf_bus_reader *reader, const redisReply *item)
     }
 }
 
+static bool is_error(const redisReply *reply, const char *code)
+{
+    return reply->type == REDIS_REPLY_ERROR && strncmp(reply->str, code, strlen(code)) == 0;
+}
+
 static void got_entries(void *context, const redisReply *reply, const char *why)
 {
     (void) why;
     struct xf_bus_reader *reader = context;
     XF_ASSERT(reader->magic == READER_MAGIC);
     if (reply == NULL) {
-        return; /* the connection begins anew */
+        xf_bus_reader_begin_again(reader);
+        return;
+    }
+    if (is_error(reply, "CROSSSLOT") && reader->count > 1 && reader->calls.crossed != NULL) {
+        reader->count = 1;
+        reader->calls.crossed(reader->calls.context);
+        reader->calls.turn(reader->calls.context);
+        return;
+    }
+    if (is_error(reply, "TRYAGAIN") && reader->count > 1 && reader->alone == 0) {
+        reader->alone = ALONE_READS;
+        xf_bus_reader_next(reader);
+        return;
     }
     if (reply->type != REDIS_REPLY_ARRAY && reply->type != REDIS_REPLY_NIL) {
         event_add(reader->again, &again_after); /* a key of another type, rights that lack */
@@ -89,15 +114,38 @@ static void got_entries(void *context, const redisReply *reply, const char *why)
     reader->calls.turn(reader->calls.context);
 }
 
+static void got_time(void *context, const redisReply *reply, const char *why);
+
+/* The clock of the server that has the streams; the key says which one that is. */
+static void begin(struct xf_bus_reader *reader)
+{
+    const char *const time[] = {"EVAL", "return redis.call('TIME')", "1", reader->streams[0].key};
+    if (!xf_resp_call(reader->resp, XF_COUNT(time), time, NULL, 0, got_time, reader)) {
+        xf_resp_reconnect(reader->resp, "the first command could not be sent");
+    }
+}
+
 static void on_again(evutil_socket_t fd, short what, void *arg)
 {
     (void) fd;
     (void) what;
     struct xf_bus_reader *reader = arg;
     XF_ASSERT(reader->magic == READER_MAGIC);
-    if (xf_resp_is_ready(reader->resp)) {
-        reader->calls.turn(reader->calls.context);
+    if (!xf_resp_is_ready(reader->resp)) {
+        return; /* it begins anew when the connection does */
     }
+    if (reader->begun) {
+        reader->calls.turn(reader->calls.context);
+    } else {
+        begin(reader);
+    }
+}
+
+void xf_bus_reader_begin_again(struct xf_bus_reader *reader)
+{
+    reader->begun = false;
+    reader->calls.ready(reader->calls.context, false);
+    event_add(reader->again, &again_after);
 }
 
 void xf_bus_reader_place(struct xf_bus_reader *reader, unsigned stream, uint64_t generation,
@@ -114,16 +162,23 @@ void xf_bus_reader_place(struct xf_bus_reader *reader, unsigned stream, uint64_t
 void xf_bus_reader_next(struct xf_bus_reader *reader)
 {
     char count[8], block[16];
+    unsigned first = 0, streams = reader->count;
     snprintf(count, sizeof(count), "%d", XF_BUS_READ_COUNT);
     snprintf(block, sizeof(block), "%d", XF_BUS_BLOCK_MS);
-    const char *arguments[ARGUMENTS_MAX] = {"XREAD", "COUNT", count, "BLOCK", block, "STREAMS"};
-    for (unsigned i = 0; i < reader->count; i++) {
-        arguments[6 + i] = reader->streams[i].key;
-        arguments[6 + reader->count + i] = reader->streams[i].cursor;
+    if (reader->alone > 0) {
+        first = --reader->alone % reader->count;
+        streams = 1;
+        snprintf(block, sizeof(block), ALONE_BLOCK);
     }
-    /* Not sent: the connection is going down, and begins anew. */
-    (void) !xf_resp_call(reader->resp, 6 + 2 * reader->count, arguments, NULL, XF_BUS_BLOCK_MS,
-                         got_entries, reader);
+    const char *arguments[ARGUMENTS_MAX] = {"XREAD", "COUNT", count, "BLOCK", block, "STREAMS"};
+    for (unsigned i = 0; i < streams; i++) {
+        arguments[6 + i] = reader->streams[first + i].key;
+        arguments[6 + streams + i] = reader->streams[first + i].cursor;
+    }
+    if (!xf_resp_call(reader->resp, 6 + 2 * streams, arguments, NULL, XF_BUS_BLOCK_MS, got_entries,
+                      reader)) {
+        xf_bus_reader_begin_again(reader);
+    }
 }
 
 static void got_time(void *context, const redisReply *reply, const char *why)
@@ -132,7 +187,8 @@ static void got_time(void *context, const redisReply *reply, const char *why)
     struct xf_bus_reader *reader = context;
     XF_ASSERT(reader->magic == READER_MAGIC);
     char *text = NULL;
-    if (reply == NULL) {
+    if (reply == NULL || xf_resp_unavailable(reply)) {
+        event_add(reader->again, &again_after);
         return;
     }
     if (xf_redis_read_time(reply, &text) != XF_STORE_OK) {
@@ -150,6 +206,8 @@ static void got_time(void *context, const redisReply *reply, const char *why)
             snprintf(stream->cursor, sizeof(stream->cursor), "$");
         }
     }
+    reader->begun = true;
+    reader->alone = 0;
     reader->calls.ready(reader->calls.context, true);
     reader->calls.turn(reader->calls.context);
 }
@@ -159,12 +217,12 @@ static void on_ready(void *context, bool up, const char *why)
     (void) why;
     struct xf_bus_reader *reader = context;
     XF_ASSERT(reader->magic == READER_MAGIC);
-    static const char *const time[] = {"TIME"};
     event_del(reader->again);
-    if (!up) {
+    if (up) {
+        begin(reader);
+    } else {
+        reader->begun = false;
         reader->calls.ready(reader->calls.context, false);
-    } else if (!xf_resp_call(reader->resp, 1, time, NULL, 0, got_time, reader)) {
-        xf_resp_reconnect(reader->resp, "the first command could not be sent");
     }
 }
 

@@ -32,6 +32,9 @@ struct xf_bus_reader_calls {
     void (*received)(void *context, unsigned stream, json_t *message /* borrowed */);
     /* A read has ended, the connection is free.  Answer with xf_bus_reader_next, now or later. */
     void (*turn)(void *context);
+    /* The streams are in several slots of a Redis Cluster: from now on the reader follows the
+     * first one alone.  NULL: that cannot be. */
+    void (*crossed)(void *context);
     void (*ready)(void *context, bool up);
     void *context;
 };
@@ -46,6 +49,8 @@ struct xf_resp *xf_bus_reader_resp(struct xf_bus_reader *reader);
 void xf_bus_reader_place(struct xf_bus_reader *reader, unsigned stream, uint64_t generation,
                          uint64_t revision);
 void xf_bus_reader_next(struct xf_bus_reader *reader);
+/* Instead of that, when something the owner asked was not answered: it begins anew in a while. */
+void xf_bus_reader_begin_again(struct xf_bus_reader *reader);
 void xf_bus_reader_destroy(struct xf_bus_reader *reader); /* accepts NULL; not from a callback */
 
 /* XADD key MAXLEN ~ entries * m message.  False when it cannot be sent now, or is too large. */

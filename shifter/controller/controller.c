@@ -30,6 +30,8 @@
 #define TICK_US   50000
 #define GATES_MS  300000 /* all gates of one command together */
 #define DURING_MS 30000  /* one gate during a cutover */
+#define AWAY_MS   1000   /* the store is away so long before it is told why */
+#define AGAIN_MS  10000  /* before another reason is told */
 
 struct delivery { /* of one service's signal */
     struct controller *controller;
@@ -95,6 +97,10 @@ struct controller {
     unsigned tenures_count;
     struct xf_log_limit odd_messages, twins;
     unsigned probes; /* of the store's, that were told */
+    struct {
+        char text[192]; /* why the store is away, as told last */
+        int64_t ms;
+    } away;
 };
 
 static struct xf_tenure *tenure_of(struct controller *controller, const char *service)
@@ -761,12 +767,30 @@ static void save_copy(struct controller *controller)
     }
 }
 
+/* Why the store does not answer: once, and again where it changes, but not all the time. */
+static void tell_away(struct controller *controller)
+{
+    const struct xf_store *store = controller->store;
+    int64_t now = xf_clock_boottime_ms(controller->clock);
+    char quoted[XF_LOG_QUOTE_BYTES];
+    if (store->ok) {
+        controller->away.text[0] = '\0';
+    } else if (store->away[0] != '\0' && strcmp(store->away, controller->away.text) != 0 &&
+               now - store->ok_since_ms >= AWAY_MS &&
+               (controller->away.ms == 0 || now - controller->away.ms >= AGAIN_MS)) {
+        snprintf(controller->away.text, sizeof(controller->away.text), "%s", store->away);
+        controller->away.ms = now;
+        xf_log(XF_LOG_ERROR, "store.away", "text=%s", xf_log_quote(store->away, quoted));
+    }
+}
+
 static void on_tick(evutil_socket_t fd, short what, void *arg)
 {
     (void) fd;
     (void) what;
     struct controller *controller = arg;
     tell_probe(controller);
+    tell_away(controller);
     for (unsigned i = 0; i < controller->tenures_count; i++) {
         tell_delivered(&controller->deliveries[i]);
         xf_tenure_tick(controller->tenures[i]);

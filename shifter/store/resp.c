@@ -1,44 +1,57 @@
 /*
  * resp.c -- see resp.h.
  *
- *   away --back-off--> connecting --open--> greeting (AUTH, SELECT, CLIENT SETNAME) --> ready
- *     ^                    |                   |                                          |
- *     +--------------------+-------------------+---------- any failure -------------------+
+ * One connection to where the configuration says.  A server of a Redis Cluster answers for its own
+ * slots only and names who has the others: then there is one more connection to each that was
+ * named, and what was learned is kept while that connection stands.
  *
- * Through Sentinel each way begins with a question to one of them, the next after each failure,
- * and the server that it names must itself say that it is the master.
+ *     call --slot known--> its place ----MOVED---> remembered, and sent there
+ *        |                   ^       \---ASK-----> sent there once, behind ASKING
+ *        +--unknown--> the configured place, or any that is ready
  */
 #include "shifter/store/resp.h"
-#include "shifter/net/backoff.h"
-#include "shifter/store/resp_reader.h"
-#include "shifter/net/stream.h"
+#include "shifter/store/resp_node.h"
+#include "shifter/store/resp_slot.h"
 
+#include "config/base/check.h"
 #include "config/base/list.h"
-#include "config/base/text.h"
 
-#include <errno.h>
-#include <event2/buffer.h>
 #include <event2/event.h>
-#include <fcntl.h>
-#include <openssl/crypto.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
-#define RESP_MAGIC         0x72657370u
-#define BACKOFF_MS_MIN     50
-#define BACKOFF_MS_MAX     1000
-#define PASSWORD_BYTES_MAX 1024
-#define SENTINEL_MS        500 /* to connect to one, and for its answer */
+#define RESP_MAGIC    0x72657370u
+#define PLACES_MAX    33u /* the configured one, and servers of a cluster */
+#define SLOTS_MAX     (2u * XF_SERVICES_MAX)
+#define REDIRECTS_MAX 5u
+#define PARKED_MS     2000  /* a call waits so long for the connection to who was named */
+#define UNUSED_MS     10000 /* one that was named and cannot be reached is tried so long */
 
-static const struct timeval watch_every = {0, 50000};
+static const struct timeval sweep_every = {0, 500000};
 
-struct waiting { /* a command that was sent */
-    struct xf_list node;
-    int64_t until_ms; /* on the monotonic clock */
+struct call {
+    struct xf_list node; /* while it is parked */
+    struct xf_resp *resp;
+    char *text; /* owned: it may have to be sent again */
+    size_t length;
+    int slot;
+    unsigned place, redirects;
+    bool asking;
+    int64_t limit_ms, until_ms; /* until: while it is parked */
     xf_resp_done *done;
     void *context;
+};
+
+struct place {
+    struct xf_resp *resp;
+    struct xf_resp_node *node; /* NULL: none */
+    char host[XF_RESP_NODE_HOST_BYTES];
+    uint16_t port;
+    bool ready;
+    unsigned connection;   /* its number, while it is ready */
+    int64_t down_ms;       /* since when it is not ready */
+    struct xf_list parked; /* calls that wait for it */
 };
 
 struct xf_resp {
@@ -47,351 +60,288 @@ struct xf_resp {
     const struct xf_clock *clock;
     const struct xf_config_store *config;
     struct xf_resp_calls calls;
-    struct xf_backoff backoff;
-    struct event *retry;
-    struct event *watch;      /* time limits of answers */
-    struct xf_stream *stream; /* NULL: away */
-    struct xf_resp_reader *reader;
-    struct xf_list waiting;
-    size_t waiting_count;
-    unsigned endpoint;     /* the next to try */
-    unsigned greetings;    /* answers of the greeting that are still to come */
-    char master_host[256]; /* as a Sentinel named it; empty: not asked yet */
-    uint16_t master_port;
-    bool ready;
-    bool reconnecting; /* the owner wants another connection */
-    char why[192];
+    struct event *sweep;
+    struct place places[PLACES_MAX]; /* [0]: the configured one */
+    struct {
+        int slot;
+        unsigned place;
+    } slots[SLOTS_MAX]; /* as learned from MOVED */
+    unsigned slots_count;
+    size_t calls_count, calls_bytes;
+    unsigned connections;     /* numbers given so far */
+    unsigned answering;       /* whose answer is handed over just now */
+    char asking_refused[128]; /* what ASKING was answered, where this user may not run it */
+    bool ready, ending;
 };
 
-static void take_down(struct xf_resp *resp, const char *why);
-static void drop_connection(struct xf_resp *resp, const char *why);
+/* ---- slots ---- */
 
-/* ---- commands ---- */
-
-static bool push(struct xf_resp *resp, size_t count, const char *const *arguments,
-                 const size_t *lengths, int64_t limit_ms, xf_resp_done *done, void *context)
+static int find_slot(const struct xf_resp *resp, int slot)
 {
-    struct waiting *waiting = calloc(1, sizeof(*waiting));
-    char *text = NULL;
-    const char **borrowed = (const char **) (uintptr_t) arguments; /* hiredis does not write */
-    int length =
-        waiting != NULL ? redisFormatCommandArgv(&text, (int) count, borrowed, lengths) : -1;
-    if (length < 0 || !xf_stream_send(resp->stream, text, (size_t) length)) {
-        redisFreeCommand(text);
-        free(waiting);
+    for (unsigned i = 0; slot != XF_RESP_NO_SLOT && i < resp->slots_count; i++) {
+        if (resp->slots[i].slot == slot) {
+            return (int) i;
+        }
+    }
+    return -1;
+}
+
+static void remember(struct xf_resp *resp, int slot, unsigned place)
+{
+    int found = find_slot(resp, slot);
+    if (found < 0 && resp->slots_count < SLOTS_MAX) {
+        found = (int) resp->slots_count++;
+    }
+    if (found >= 0) {
+        resp->slots[found].slot = slot;
+        resp->slots[found].place = place;
+    }
+}
+
+static void forget(struct xf_resp *resp, unsigned place)
+{
+    for (unsigned i = 0; i < resp->slots_count;) {
+        if (resp->slots[i].place == place) {
+            resp->slots[i] = resp->slots[--resp->slots_count];
+        } else {
+            i++;
+        }
+    }
+}
+
+/* Where a call for `slot` goes first. */
+static unsigned place_for(const struct xf_resp *resp, int slot)
+{
+    int found = find_slot(resp, slot);
+    unsigned i = 0;
+    if (found >= 0) {
+        return resp->slots[found].place;
+    }
+    while (i < PLACES_MAX && !resp->places[i].ready) {
+        i++;
+    }
+    return i < PLACES_MAX ? i : 0;
+}
+
+/* ---- calls ---- */
+
+static void free_call(struct call *call)
+{
+    call->resp->calls_count--;
+    call->resp->calls_bytes -= call->length;
+    redisFreeCommand(call->text);
+    free(call);
+}
+
+static void finish(struct call *call, const redisReply *reply, const char *why)
+{
+    struct xf_resp *resp = call->resp;
+    resp->answering = resp->places[call->place].connection;
+    call->done(call->context, reply, why);
+    resp->answering = 0;
+    free_call(call);
+}
+
+static void asked(void *context, const redisReply *reply, const char *why)
+{
+    (void) why;
+    struct place *place = context;
+    if (reply != NULL && reply->type == REDIS_REPLY_ERROR &&
+        strncmp(reply->str, "NOPERM", 6) == 0) {
+        (void) snprintf(place->resp->asking_refused, sizeof(place->resp->asking_refused), "%s",
+                        reply->str);
+    }
+}
+
+static void answered(void *context, const redisReply *reply, const char *why);
+
+static bool send_now(struct call *call, struct place *place)
+{
+    static const char asking[] = "*1\r\n$6\r\nASKING\r\n";
+    bool first = !call->asking || xf_resp_node_send(place->node, asking, sizeof(asking) - 1,
+                                                    call->limit_ms, asked, place);
+    call->asking = false;
+    return first &&
+           xf_resp_node_send(place->node, call->text, call->length, call->limit_ms, answered, call);
+}
+
+/* False: it cannot be sent there. */
+static bool send_call(struct call *call, unsigned index)
+{
+    struct xf_resp *resp = call->resp;
+    struct place *place = &resp->places[index];
+    call->place = index;
+    if (place->ready) {
+        return send_now(call, place);
+    }
+    if (index == 0 || place->node == NULL) {
         return false;
     }
-    redisFreeCommand(text);
-    *waiting = (struct waiting){.until_ms = xf_clock_monotonic_ms(resp->clock) + limit_ms,
-                                .done = done,
-                                .context = context};
-    xf_list_append(&resp->waiting, &waiting->node);
-    resp->waiting_count++;
-    if (!event_pending(resp->watch, EV_TIMEOUT, NULL)) {
-        event_add(resp->watch, &watch_every);
-    }
+    call->until_ms = xf_clock_monotonic_ms(resp->clock) + PARKED_MS;
+    xf_list_append(&place->parked, &call->node);
     return true;
 }
 
-/* Removes the oldest command; NULL when there is none.  The caller frees it. */
-static struct waiting *pop(struct xf_resp *resp)
+/* ---- redirects ---- */
+
+static void on_place_ready(void *context, bool up, const char *why);
+
+static struct place *make_place(struct xf_resp *resp, const char *host, uint16_t port)
 {
-    if (xf_list_empty(&resp->waiting)) {
+    unsigned i = 1;
+    while (i < PLACES_MAX && resp->places[i].node != NULL) {
+        i++;
+    }
+    if (i == PLACES_MAX) {
         return NULL;
     }
-    struct waiting *waiting = XF_CONTAINER_OF(resp->waiting.next, struct waiting, node);
-    xf_list_remove(&waiting->node);
-    resp->waiting_count--;
-    return waiting;
+    struct place *place = &resp->places[i];
+    struct xf_resp_calls calls = {on_place_ready, place};
+    place->resp = resp;
+    (void) snprintf(place->host, sizeof(place->host), "%s", host);
+    place->port = port;
+    place->ready = false;
+    place->down_ms = xf_clock_monotonic_ms(resp->clock);
+    xf_list_init(&place->parked);
+    place->node = xf_resp_node_create(resp->loop, resp->clock, resp->config, host, port, &calls);
+    event_add(resp->sweep, &sweep_every);
+    return place->node != NULL ? place : NULL;
 }
 
-static void on_watch(evutil_socket_t fd, short what, void *arg)
+static struct place *find_place(struct xf_resp *resp, const char *host, uint16_t port)
+{
+    for (unsigned i = 1; i < PLACES_MAX; i++) {
+        struct place *place = &resp->places[i];
+        if (place->node != NULL && place->port == port && strcmp(place->host, host) == 0) {
+            return place;
+        }
+    }
+    return make_place(resp, host, port);
+}
+
+/* True: the call is on its way to where the answer says. */
+static bool follow(struct call *call, const redisReply *reply)
+{
+    struct xf_resp *resp = call->resp;
+    struct xf_resp_redirect to;
+    if (resp->ending || call->redirects >= REDIRECTS_MAX || !xf_resp_redirect_read(reply, &to) ||
+        to.slot != call->slot) {
+        return false;
+    }
+    const char *own = xf_resp_node_host(resp->places[call->place].node);
+    struct place *place = find_place(resp, to.host[0] != '\0' ? to.host : own, to.port);
+    if (place == NULL) {
+        return false;
+    }
+    unsigned index = (unsigned) (place - resp->places);
+    if (!to.ask) {
+        remember(resp, to.slot, index);
+    }
+    call->redirects++;
+    call->asking = to.ask;
+    return send_call(call, index);
+}
+
+/* A user who may not run ASKING is sent to and fro: the server's word about that is the answer. */
+static void finish_refused(struct call *call)
+{
+    char text[sizeof(call->resp->asking_refused)];
+    memcpy(text, call->resp->asking_refused, sizeof(text));
+    call->resp->asking_refused[0] = '\0';
+    redisReply refusal = {.type = REDIS_REPLY_ERROR, .str = text, .len = (int) strlen(text)};
+    finish(call, &refusal, NULL);
+}
+
+static void answered(void *context, const redisReply *reply, const char *why)
+{
+    struct call *call = context;
+    XF_ASSERT(call->resp->magic == RESP_MAGIC);
+    bool error = reply != NULL && reply->type == REDIS_REPLY_ERROR;
+    if (error && call->resp->asking_refused[0] != '\0' && strncmp(reply->str, "ASK ", 4) == 0) {
+        finish_refused(call);
+    } else if (!error || !follow(call, reply)) {
+        finish(call, reply, why);
+    }
+}
+
+/* ---- places ---- */
+
+static void tell_ready(struct xf_resp *resp, const char *why)
+{
+    bool any = false;
+    for (unsigned i = 0; i < PLACES_MAX; i++) {
+        any = any || resp->places[i].ready;
+    }
+    if (any != resp->ready && !resp->ending) {
+        resp->ready = any;
+        resp->calls.ready(resp->calls.context, any, any ? NULL : why);
+    }
+}
+
+static struct call *pop_parked(struct place *place)
+{
+    if (place->node == NULL || xf_list_empty(&place->parked)) {
+        return NULL;
+    }
+    struct call *call = XF_CONTAINER_OF(place->parked.next, struct call, node);
+    xf_list_remove(&call->node);
+    return call;
+}
+
+static void drop_parked(struct place *place, const char *why)
+{
+    for (struct call *call; (call = pop_parked(place)) != NULL;) {
+        finish(call, NULL, why);
+    }
+}
+
+static void on_place_ready(void *context, bool up, const char *why)
+{
+    struct place *place = context;
+    struct xf_resp *resp = place->resp;
+    XF_ASSERT(resp->magic == RESP_MAGIC);
+    if (place->ready && !up) {
+        place->down_ms = xf_clock_monotonic_ms(resp->clock);
+    }
+    place->ready = up;
+    place->connection = up ? ++resp->connections : 0;
+    if (!up) {
+        forget(resp, (unsigned) (place - resp->places));
+        drop_parked(place, why);
+    }
+    for (struct call *call; up && (call = pop_parked(place)) != NULL;) {
+        if (!send_now(call, place)) {
+            finish(call, NULL, "it could not be sent");
+        }
+    }
+    tell_ready(resp, why);
+}
+
+/* What waits for a server that does not come, and servers that cannot be reached any more. */
+static void on_sweep(evutil_socket_t fd, short what, void *arg)
 {
     (void) fd;
     (void) what;
     struct xf_resp *resp = arg;
     XF_ASSERT(resp->magic == RESP_MAGIC);
-    if (xf_list_empty(&resp->waiting)) {
-        return;
-    }
-    struct waiting *oldest = XF_CONTAINER_OF(resp->waiting.next, struct waiting, node);
-    if (xf_clock_monotonic_ms(resp->clock) >= oldest->until_ms) {
-        take_down(resp, "no answer in time");
-    } else {
-        event_add(resp->watch, &watch_every);
-    }
-}
-
-/* ---- the greeting ---- */
-
-static void become_ready(struct xf_resp *resp)
-{
-    resp->ready = true;
-    resp->why[0] = '\0';
-    xf_backoff_reset(&resp->backoff);
-    resp->calls.ready(resp->calls.context, true, NULL);
-}
-
-/* An answer of AUTH or SELECT: an error ends the connection with the server's words. */
-static void greeted(void *context, const redisReply *reply, const char *why)
-{
-    (void) why;
-    struct xf_resp *resp = context;
-    if (reply == NULL) {
-        return;
-    }
-    resp->greetings--;
-    if (reply->type == REDIS_REPLY_ERROR) {
-        char text[160];
-        snprintf(text, sizeof(text), "the server refuses us: %.120s", reply->str);
-        take_down(resp, text);
-    } else if (resp->greetings == 0) {
-        become_ready(resp);
-    }
-}
-
-/* CLIENT SETNAME is for people who look: a server that forbids it does no harm. */
-static void named(void *context, const redisReply *reply, const char *why)
-{
-    struct xf_resp *resp = context;
-    redisReply fine = {.type = REDIS_REPLY_STATUS};
-    greeted(resp, reply != NULL ? &fine : NULL, why);
-}
-
-/* The password's first line into `out`; false, with `why` filled, when it cannot be read. */
-static bool read_password(struct xf_resp *resp, char out[PASSWORD_BYTES_MAX])
-{
-    int fd = open(resp->config->password_file, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-    ssize_t got = fd >= 0 ? read(fd, out, PASSWORD_BYTES_MAX - 1) : -1;
-    int error = errno;
-    if (fd >= 0) {
-        close(fd);
-    }
-    if (got < 0) {
-        snprintf(resp->why, sizeof(resp->why), "password file %.100s: %s",
-                 resp->config->password_file, strerror(error));
-        return false;
-    }
-    out[got] = '\0';
-    out[strcspn(out, "\r\n")] = '\0';
-    return true;
-}
-
-static bool through_sentinel(const struct xf_resp *resp)
-{
-    return resp->config->sentinel_master != NULL;
-}
-
-/* ROLE: only a master is of use. */
-static void told_role(void *context, const redisReply *reply, const char *why)
-{
-    struct xf_resp *resp = context;
-    bool master = reply != NULL && reply->type == REDIS_REPLY_ARRAY && reply->elements > 0 &&
-                  reply->element[0]->type == REDIS_REPLY_STRING &&
-                  strcmp(reply->element[0]->str, "master") == 0;
-    redisReply fine = {.type = REDIS_REPLY_STATUS};
-    if (reply != NULL && !master) {
-        take_down(resp, "the server that Sentinel names is not a master");
-        return;
-    }
-    greeted(resp, reply != NULL ? &fine : NULL, why);
-}
-
-static bool authenticate(struct xf_resp *resp)
-{
-    char password[PASSWORD_BYTES_MAX];
-    if (resp->config->password_file == NULL) {
-        return true;
-    }
-    if (!read_password(resp, password)) {
-        return false;
-    }
-    const char *user = resp->config->user;
-    const char *with_user[] = {"AUTH", user, password};
-    const char *alone[] = {"AUTH", password};
-    resp->greetings++;
-    bool pushed = push(resp, user != NULL ? 3 : 2, user != NULL ? with_user : alone, NULL,
-                       XF_RESP_ANSWER_MS, greeted, resp);
-    OPENSSL_cleanse(password, sizeof(password));
-    return pushed;
-}
-
-/* A Sentinel's answer: host and port of the master. */
-static void told_master(void *context, const redisReply *reply, const char *why)
-{
-    (void) why;
-    struct xf_resp *resp = context;
-    uint64_t port = 0;
-    if (reply == NULL) {
-        return;
-    }
-    if (reply->type != REDIS_REPLY_ARRAY || reply->elements != 2 ||
-        reply->element[0]->type != REDIS_REPLY_STRING ||
-        reply->element[1]->type != REDIS_REPLY_STRING ||
-        reply->element[0]->len >= (int) sizeof(resp->master_host) || reply->element[0]->len == 0 ||
-        reply->element[0]->str[0] == '/' || !xf_parse_uint(reply->element[1]->str, 65535, &port)) {
-        char text[160];
-        snprintf(text, sizeof(text), "Sentinel names no master: %.100s",
-                 reply->type == REDIS_REPLY_ERROR ? reply->str : "it knows none of that name");
-        take_down(resp, text);
-        return;
-    }
-    snprintf(resp->master_host, sizeof(resp->master_host), "%s", reply->element[0]->str);
-    resp->master_port = (uint16_t) port;
-    drop_connection(resp, "");
-    event_active(resp->retry, EV_TIMEOUT, 0);
-}
-
-static bool ask_sentinel(struct xf_resp *resp)
-{
-    const char *const question[] = {"SENTINEL", "get-master-addr-by-name",
-                                    resp->config->sentinel_master};
-    return push(resp, XF_COUNT(question), question, NULL, SENTINEL_MS, told_master, resp);
-}
-
-static bool greet(struct xf_resp *resp)
-{
-    char database[16];
-    snprintf(database, sizeof(database), "%u", resp->config->database);
-    const char *const select[] = {"SELECT", database};
-    const char *const name[] = {"CLIENT", "SETNAME", "crossfade"};
-    const char *const role[] = {"ROLE"};
-    resp->greetings = 1;
-    bool sent = authenticate(resp);
-    if (sent && resp->config->database != 0) {
-        resp->greetings++;
-        sent = push(resp, 2, select, NULL, XF_RESP_ANSWER_MS, greeted, resp);
-    }
-    if (sent && through_sentinel(resp)) {
-        resp->greetings++;
-        sent = push(resp, 1, role, NULL, XF_RESP_ANSWER_MS, told_role, resp);
-    }
-    return sent && push(resp, 3, name, NULL, XF_RESP_ANSWER_MS, named, resp);
-}
-
-static void on_open(void *context)
-{
-    struct xf_resp *resp = context;
-    XF_ASSERT(resp->magic == RESP_MAGIC);
-    snprintf(resp->why, sizeof(resp->why), "the greeting could not be sent");
-    bool asking = through_sentinel(resp) && resp->master_host[0] == '\0';
-    if (!(asking ? ask_sentinel(resp) : greet(resp))) {
-        take_down(resp, resp->why);
-    }
-}
-
-/* ---- the stream ---- */
-
-static void on_received(void *context, struct evbuffer *in)
-{
-    struct xf_resp *resp = context;
-    XF_ASSERT(resp->magic == RESP_MAGIC);
-    size_t length = evbuffer_get_length(in);
-    const char *bytes = (const char *) evbuffer_pullup(in, -1);
-    bool fed = bytes != NULL && xf_resp_reader_feed(resp->reader, bytes, length);
-    evbuffer_drain(in, length);
-    if (!fed) {
-        take_down(resp, xf_resp_reader_why(resp->reader));
-        return;
-    }
-    /* A callback may take the connection down: then the reader is gone. */
-    for (struct xf_resp_reader *reader = resp->reader; resp->reader == reader;) {
-        redisReply *reply = NULL;
-        enum xf_resp_read read = xf_resp_reader_next(reader, &reply);
-        if (read == XF_RESP_MORE) {
-            return;
+    int64_t now = xf_clock_monotonic_ms(resp->clock);
+    bool more = false;
+    for (unsigned i = 1; i < PLACES_MAX; i++) {
+        struct place *place = &resp->places[i];
+        while (place->node != NULL && !xf_list_empty(&place->parked) &&
+               XF_CONTAINER_OF(place->parked.next, struct call, node)->until_ms <= now) {
+            finish(pop_parked(place), NULL, xf_resp_node_why(place->node));
         }
-        struct waiting *waiting = read == XF_RESP_REPLY ? pop(resp) : NULL;
-        if (waiting == NULL) {
-            freeReplyObject(reply);
-            take_down(resp, read == XF_RESP_REPLY ? "an answer that nobody asked for"
-                                                  : xf_resp_reader_why(reader));
-            return;
+        if (place->node != NULL && !place->ready && now - place->down_ms >= UNUSED_MS) {
+            forget(resp, i);
+            drop_parked(place, xf_resp_node_why(place->node));
+            xf_resp_node_destroy(place->node);
+            place->node = NULL;
         }
-        waiting->done(waiting->context, reply, NULL);
-        freeReplyObject(reply);
-        free(waiting);
+        more = more || place->node != NULL;
     }
-}
-
-static void on_closed(void *context, const char *why)
-{
-    struct xf_resp *resp = context;
-    XF_ASSERT(resp->magic == RESP_MAGIC);
-    take_down(resp, why);
-}
-
-static void drop_connection(struct xf_resp *resp, const char *why)
-{
-    struct xf_list lost;
-    xf_list_init(&lost);
-    xf_stream_destroy(resp->stream);
-    resp->stream = NULL;
-    xf_resp_reader_destroy(resp->reader);
-    resp->reader = NULL;
-    resp->ready = false;
-    for (struct waiting *waiting; (waiting = pop(resp)) != NULL;) {
-        xf_list_append(&lost, &waiting->node);
-    }
-    while (!xf_list_empty(&lost)) {
-        struct waiting *waiting = XF_CONTAINER_OF(lost.next, struct waiting, node);
-        xf_list_remove(&waiting->node);
-        waiting->done(waiting->context, NULL, why);
-        free(waiting);
-    }
-}
-
-/* Ends the connection from the loop, answers what is open, and tries again later. */
-static void take_down(struct xf_resp *resp, const char *reason)
-{
-    char why[sizeof(resp->why)];
-    bool was_ready = resp->ready;
-    snprintf(why, sizeof(why), "%s", reason);
-    memcpy(resp->why, why, sizeof(why));
-    resp->endpoint++;
-    resp->reconnecting = false;
-    resp->master_host[0] = '\0';
-    struct timeval wait = xf_backoff_next(&resp->backoff);
-    event_add(resp->retry, &wait);
-    drop_connection(resp, why);
-    if (was_ready) {
-        resp->calls.ready(resp->calls.context, false, why);
-    }
-}
-
-static void on_retry(evutil_socket_t fd, short what, void *arg)
-{
-    (void) fd;
-    (void) what;
-    struct xf_resp *resp = arg;
-    XF_ASSERT(resp->magic == RESP_MAGIC);
-    event_del(resp->retry);
-    if (resp->stream != NULL) {
-        if (resp->reconnecting) {
-            take_down(resp, resp->why);
-        }
-        return;
-    }
-    const struct xf_config_store *config = resp->config;
-    const struct xf_endpoint *endpoint =
-        &config->endpoints[resp->endpoint % config->endpoints_count];
-    bool named_one = resp->master_host[0] != '\0';
-    bool asking = through_sentinel(resp) && !named_one;
-    struct xf_stream_options options = {.host = named_one ? resp->master_host : endpoint->host,
-                                        .port = named_one ? resp->master_port : endpoint->port,
-                                        .connect_ms = asking ? SENTINEL_MS : XF_RESP_CONNECT_MS,
-                                        .in_bytes_max = 0, /* the reader takes all */
-                                        .out_bytes_max = XF_RESP_OUT_BYTES_MAX,
-                                        .tls = config->tls,
-                                        .ca = config->ca,
-                                        .certificate = config->certificate,
-                                        .key = config->key};
-    struct xf_stream_calls calls = {on_open, on_received, on_closed, resp};
-    struct xf_error err = {0};
-    resp->reader = xf_resp_reader_create();
-    if (resp->reader == NULL ||
-        xf_stream_open(resp->loop, &options, &calls, &resp->stream, &err) != 0) {
-        take_down(resp, resp->reader != NULL ? err.message : "out of memory");
+    if (more) {
+        event_add(resp->sweep, &sweep_every);
     }
 }
 
@@ -401,26 +351,25 @@ struct xf_resp *xf_resp_create(struct event_base *loop, const struct xf_clock *c
                                const struct xf_config_store *config,
                                const struct xf_resp_calls *calls)
 {
-    XF_ASSERT(config->endpoints_count > 0);
     struct xf_resp *resp = calloc(1, sizeof(*resp));
     if (resp == NULL) {
         return NULL;
     }
-    *resp = (struct xf_resp){.magic = RESP_MAGIC,
-                             .loop = loop,
-                             .clock = clock,
-                             .config = config,
-                             .calls = *calls,
-                             .backoff = {.ms_min = BACKOFF_MS_MIN, .ms_max = BACKOFF_MS_MAX},
-                             .why = "not yet connected"};
-    xf_list_init(&resp->waiting);
-    resp->retry = evtimer_new(loop, on_retry, resp);
-    resp->watch = evtimer_new(loop, on_watch, resp);
-    if (resp->retry == NULL || resp->watch == NULL) {
+    resp->magic = RESP_MAGIC;
+    resp->loop = loop;
+    resp->clock = clock;
+    resp->config = config;
+    resp->calls = *calls;
+    resp->places[0].resp = resp;
+    xf_list_init(&resp->places[0].parked);
+    struct xf_resp_calls own = {on_place_ready, &resp->places[0]};
+    resp->sweep = evtimer_new(loop, on_sweep, resp);
+    resp->places[0].node =
+        resp->sweep != NULL ? xf_resp_node_create(loop, clock, config, NULL, 0, &own) : NULL;
+    if (resp->places[0].node == NULL) {
         xf_resp_destroy(resp);
         return NULL;
     }
-    event_active(resp->retry, EV_TIMEOUT, 0);
     return resp;
 }
 
@@ -431,23 +380,74 @@ bool xf_resp_is_ready(const struct xf_resp *resp)
 
 const char *xf_resp_why(const struct xf_resp *resp)
 {
-    return resp->why;
+    return xf_resp_node_why(resp->places[0].node);
+}
+
+static bool start(struct xf_resp *resp, unsigned place, int slot, size_t count,
+                  const char *const *arguments, const size_t *lengths, int64_t block_ms,
+                  xf_resp_done *done, void *context)
+{
+    struct call *call = resp->ready && !resp->ending && resp->calls_count < XF_RESP_CALLS_MAX
+                            ? calloc(1, sizeof(*call))
+                            : NULL;
+    if (call == NULL) {
+        return false;
+    }
+    const char **borrowed = (const char **) (uintptr_t) arguments; /* hiredis does not write */
+    int length = redisFormatCommandArgv(&call->text, (int) count, borrowed, lengths);
+    if (length < 0) {
+        free(call);
+        return false;
+    }
+    call->resp = resp;
+    call->length = (size_t) length;
+    call->slot = slot;
+    call->limit_ms = XF_RESP_ANSWER_MS + block_ms;
+    call->done = done;
+    call->context = context;
+    resp->calls_count++;
+    resp->calls_bytes += call->length;
+    if (resp->calls_bytes > XF_RESP_OUT_BYTES_MAX || !send_call(call, place)) {
+        free_call(call);
+        return false;
+    }
+    return true;
 }
 
 bool xf_resp_call(struct xf_resp *resp, size_t count, const char *const *arguments,
                   const size_t *lengths, int64_t block_ms, xf_resp_done *done, void *context)
 {
     XF_ASSERT(resp->magic == RESP_MAGIC);
-    return resp->ready && resp->waiting_count < XF_RESP_CALLS_MAX &&
-           push(resp, count, arguments, lengths, XF_RESP_ANSWER_MS + block_ms, done, context);
+    int slot = xf_resp_slot_of(count, arguments);
+    return start(resp, place_for(resp, slot), slot, count, arguments, lengths, block_ms, done,
+                 context);
+}
+
+unsigned xf_resp_answering(const struct xf_resp *resp)
+{
+    return resp->answering;
+}
+
+bool xf_resp_call_on(struct xf_resp *resp, unsigned connection, size_t count,
+                     const char *const *arguments, int64_t block_ms, xf_resp_done *done,
+                     void *context)
+{
+    XF_ASSERT(resp->magic == RESP_MAGIC);
+    unsigned place = 0;
+    while (place < PLACES_MAX &&
+           !(resp->places[place].ready && resp->places[place].connection == connection)) {
+        place++;
+    }
+    return place < PLACES_MAX &&
+           start(resp, place, XF_RESP_NO_SLOT, count, arguments, NULL, block_ms, done, context);
 }
 
 void xf_resp_reconnect(struct xf_resp *resp, const char *why)
 {
-    if (resp->stream != NULL) {
-        snprintf(resp->why, sizeof(resp->why), "%s", why);
-        resp->reconnecting = true;
-        event_active(resp->retry, EV_TIMEOUT, 0);
+    for (unsigned i = 0; i < PLACES_MAX; i++) {
+        if (resp->places[i].node != NULL) {
+            xf_resp_node_reconnect(resp->places[i].node, why);
+        }
     }
 }
 
@@ -456,12 +456,15 @@ void xf_resp_destroy(struct xf_resp *resp)
     if (resp == NULL) {
         return;
     }
-    drop_connection(resp, "closed");
-    if (resp->retry != NULL) {
-        event_free(resp->retry);
+    resp->ending = true;
+    for (unsigned i = 0; i < PLACES_MAX; i++) {
+        struct place *place = &resp->places[i];
+        place->ready = false;
+        drop_parked(place, "closed");
+        xf_resp_node_destroy(place->node);
     }
-    if (resp->watch != NULL) {
-        event_free(resp->watch);
+    if (resp->sweep != NULL) {
+        event_free(resp->sweep);
     }
     free(resp);
 }

@@ -1,10 +1,10 @@
 /*
- * resp.h -- one connection to Redis in the event loop, and commands on it.
+ * resp.h -- Redis in the event loop, and commands to it.
  *
- * RESP2 with hiredis' reader and formatter on our own stream.  Connects by itself, again and
- * again with jittered back-off, authenticates, selects the database, names itself; after that
- * commands are pipelined and answered in order.  What the server says is a stranger's: an answer
- * that is too large, malformed, unasked for or too late closes the connection.
+ * Connects by itself and stays connected; commands are pipelined and answered in order, by the one
+ * server that the configuration names.  In a Redis Cluster each command goes to who has its key:
+ * MOVED and ASK are followed, at most five for one command, and answers of different servers come
+ * in no order.  Then it is ready while any server is, and a command may be lost alone.
  */
 #ifndef XF_SHIFTER_RESP_H
 #define XF_SHIFTER_RESP_H
@@ -51,6 +51,13 @@ const char *xf_resp_why(const struct xf_resp *resp); /* why it is not ready */
 XF_NODISCARD bool xf_resp_call(struct xf_resp *resp, size_t count, const char *const *arguments,
                                const size_t *lengths, int64_t block_ms, xf_resp_done *done,
                                void *context);
+/* In a `done`: the number of the connection that answers; never the same for two of them. */
+unsigned xf_resp_answering(const struct xf_resp *resp);
+/* A command without a key over that very connection: for what speaks of the server that answered,
+ * or of what was written over it.  False where it has ended, too. */
+XF_NODISCARD bool xf_resp_call_on(struct xf_resp *resp, unsigned connection, size_t count,
+                                  const char *const *arguments, int64_t block_ms,
+                                  xf_resp_done *done, void *context);
 /* Closes, answers what is open with NULL, from the loop, and connects again, to the next address
  * where there are several: for a server that turned out to be a replica. */
 void xf_resp_reconnect(struct xf_resp *resp, const char *why);

@@ -22,7 +22,6 @@ static void on_ready(void *context, bool up, const char *why)
     XF_ASSERT(store->magic == XF_REDIS_MAGIC);
     if (up) {
         store->refused = false; /* perhaps another server: it may prove itself */
-        store->replica_seen_ms = 0;
         xf_redis_probe(store);
     }
     xf_redis_note_ok(store);
@@ -305,7 +304,7 @@ static void redis_swap_lease(struct xf_store *base, const char *service,
     if (request == NULL) {
         return;
     }
-    xf_redis_look_for_replicas(request->store);
+    request->looks = next->beat % XF_REDIS_ROLE_BEATS == 1;
     xf_redis_add_script(request, XF_SCRIPT_LEASE, 1, true);
     xf_redis_add_key(request, service, "lease");
     xf_redis_add(request, seen->holder);

@@ -48,18 +48,6 @@ static void deny(struct xf_redis_store *store, const char *command)
     }
 }
 
-static void got_probe(void *context, const redisReply *reply, const char *why)
-{
-    (void) why;
-    struct xf_redis_store *store = context;
-    XF_ASSERT(store->magic == XF_REDIS_MAGIC);
-    if (not_permitted(reply)) {
-        deny(store, "EVAL");
-    } else if (reply != NULL && reply->type == REDIS_REPLY_STRING) {
-        deny(store, reply->str);
-    }
-}
-
 static void got_evalsha(void *context, const redisReply *reply, const char *why)
 {
     (void) why;
@@ -83,8 +71,6 @@ static void got_role(void *context, const redisReply *reply, const char *why)
     XF_ASSERT(store->magic == XF_REDIS_MAGIC);
     if (not_permitted(reply)) {
         deny(store, "ROLE");
-    } else if (reply != NULL) {
-        (void) xf_redis_replicas(store, reply);
     }
 }
 
@@ -126,38 +112,45 @@ static void got_info(void *context, const redisReply *reply, const char *why)
     xf_redis_note_ok(store);
 }
 
+/* The first answer says which server of a cluster has the key; the rest is asked of that one. */
+static void got_probe(void *context, const redisReply *reply, const char *why)
+{
+    (void) why;
+    struct xf_redis_store *store = context;
+    XF_ASSERT(store->magic == XF_REDIS_MAGIC);
+    if (reply == NULL) {
+        return; /* the connection is going down, and the next one is asked again */
+    }
+    if (not_permitted(reply)) {
+        deny(store, "EVAL");
+    } else if (reply->type == REDIS_REPLY_STRING) {
+        deny(store, reply->str);
+    }
+    const char *const evalsha[] = {"EVALSHA", "0000000000000000000000000000000000000000", "0"};
+    const char *const wait[] = {"WAIT", "0", "1"};
+    const char *const role[] = {"ROLE"};
+    const char *const info[] = {"INFO"};
+    unsigned to = xf_resp_answering(store->resp);
+    (void) !(xf_resp_call_on(store->resp, to, XF_COUNT(evalsha), evalsha, 0, got_evalsha, store) &&
+             xf_resp_call_on(store->resp, to, XF_COUNT(wait), wait, 0, got_wait, store) &&
+             xf_resp_call_on(store->resp, to, XF_COUNT(role), role, 0, got_role, store) &&
+             xf_resp_call_on(store->resp, to, XF_COUNT(info), info, 0, got_info, store));
+}
+
 void xf_redis_probe(struct xf_redis_store *store)
 {
     char key[XF_REDIS_KEY_BYTES];
     xf_redis_key(store->config, "fleet", "probe", key);
     const char *const probe[] = {"EVAL", probe_text, "1", key};
-    const char *const evalsha[] = {"EVALSHA", "0000000000000000000000000000000000000000", "0"};
-    const char *const wait[] = {"WAIT", "0", "1"};
-    const char *const role[] = {"ROLE"};
-    const char *const info[] = {"INFO"};
     store->probe_denied[0] = '\0';
     store->probed_ms = xf_clock_boottime_ms(store->clock);
     /* Not sent: the connection is going down, and the next one is asked again. */
-    (void) !(xf_resp_call(store->resp, XF_COUNT(probe), probe, NULL, 0, got_probe, store) &&
-             xf_resp_call(store->resp, XF_COUNT(evalsha), evalsha, NULL, 0, got_evalsha, store) &&
-             xf_resp_call(store->resp, XF_COUNT(wait), wait, NULL, 0, got_wait, store) &&
-             xf_resp_call(store->resp, XF_COUNT(role), role, NULL, 0, got_role, store) &&
-             xf_resp_call(store->resp, XF_COUNT(info), info, NULL, 0, got_info, store));
+    (void) !xf_resp_call(store->resp, XF_COUNT(probe), probe, NULL, 0, got_probe, store);
 }
 
 void xf_redis_probe_again(struct xf_redis_store *store)
 {
     if (xf_clock_boottime_ms(store->clock) - store->probed_ms >= PROBE_AGAIN_MS) {
         xf_redis_probe(store);
-    }
-}
-
-void xf_redis_look_for_replicas(struct xf_redis_store *store)
-{
-    const char *const role[] = {"ROLE"};
-    int64_t now = xf_clock_boottime_ms(store->clock);
-    if (now - store->role_asked_ms >= XF_REDIS_ROLE_MS) {
-        store->role_asked_ms = now;
-        (void) !xf_resp_call(store->resp, XF_COUNT(role), role, NULL, 0, got_role, store);
     }
 }

@@ -99,6 +99,15 @@ void xf_redis_request_end(struct xf_redis_request *request, enum xf_store_result
 
 static void on_answer(void *context, const redisReply *reply, const char *why);
 
+/* No answer: in a Redis Cluster others may still come. */
+static void lose(struct xf_redis_request *request, const char *why)
+{
+    struct xf_store *base = &request->store->base;
+    snprintf(base->away, sizeof(base->away), "%s", why);
+    xf_store_set_ok(base, request->store->clock, false);
+    xf_redis_request_end(request, XF_STORE_LOST, why);
+}
+
 void xf_redis_request_send(struct xf_redis_request *request)
 {
     struct xf_redis_store *store = request->store;
@@ -115,19 +124,26 @@ void xf_redis_request_send(struct xf_redis_request *request)
         return;
     }
     struct xf_resp *resp = request->sure ? store->sure : store->resp;
+    int64_t block_ms = request->sure ? XF_REDIS_ACKNOWLEDGE_MS : 0;
+    bool sent = resp != NULL && request->connection != 0
+                    ? xf_resp_call_on(resp, request->connection, request->count, arguments,
+                                      block_ms, on_answer, request)
+                    : resp != NULL && xf_resp_call(resp, request->count, arguments, NULL, block_ms,
+                                                   on_answer, request);
     if (resp == NULL) {
         xf_redis_request_end(request, XF_STORE_LOST, "closed"); /* asked by a last answer */
-    } else if (!xf_resp_call(resp, request->count, arguments, NULL,
-                             request->sure ? XF_REDIS_ACKNOWLEDGE_MS : 0, on_answer, request)) {
-        xf_redis_request_end(request, XF_STORE_LOST, xf_resp_why(resp));
+    } else if (!sent) {
+        lose(request, xf_resp_why(resp));
     }
 }
 
 void xf_redis_note_ok(struct xf_redis_store *store)
 {
-    xf_store_set_ok(&store->base, store->clock,
-                    xf_resp_is_ready(store->resp) && !store->refused &&
-                        store->base.denied[0] == '\0');
+    bool ok = xf_resp_is_ready(store->resp) && !store->refused && store->base.denied[0] == '\0';
+    if (ok) {
+        store->base.away[0] = '\0';
+    }
+    xf_store_set_ok(&store->base, store->clock, ok);
 }
 
 /* The server does not know the script: it is sent whole, which also teaches it. */
@@ -191,6 +207,9 @@ static void got_status(struct xf_redis_request *request, const redisReply *reply
         }
     }
     xf_redis_note_ok(request->store);
+    if (request->looks) {
+        xf_redis_look_for_replicas(request->store, request->arguments[3]);
+    }
     if (request->durable && (result == XF_STORE_OK || result == XF_STORE_ALREADY)) {
         xf_redis_make_sure(request);
         return;
@@ -223,7 +242,7 @@ void xf_redis_request_answered(struct xf_redis_request *request, const redisRepl
 {
     XF_ASSERT(request->store->magic == XF_REDIS_MAGIC);
     if (reply == NULL) {
-        xf_redis_request_end(request, XF_STORE_LOST, why);
+        lose(request, why);
     } else if (reply->type == REDIS_REPLY_ERROR) {
         got_error(request, reply->str);
     } else if (request->read == NULL) {

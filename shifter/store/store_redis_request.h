@@ -16,7 +16,8 @@
 
 #define XF_REDIS_MAGIC          0x72656473u
 #define XF_REDIS_ARGUMENTS_MAX  24u
-#define XF_REDIS_ROLE_MS        5000 /* between questions for the replicas */
+#define XF_REDIS_ROLE_BEATS     5u   /* of a lease, between questions for the replicas */
+#define XF_REDIS_SERVERS_MAX    64u  /* connections whose replicas are remembered */
 #define XF_REDIS_ACKNOWLEDGE_MS 1000 /* for a replica to have what was written */
 
 struct xf_redis_store {
@@ -32,9 +33,12 @@ struct xf_redis_store {
     bool refused;          /* the last change was refused by a server that answers */
     char probe_denied[64]; /* of the probe under way */
     int64_t probed_ms;
-    int64_t role_asked_ms;
-    int64_t replica_seen_ms; /* boot time at which this connection's server had one; 0: never */
-    unsigned replicas;       /* as told last */
+    struct {
+        unsigned connection; /* of `sure` */
+        int64_t ms;          /* boot time at which its server had a replica */
+    } replica_seen[XF_REDIS_SERVERS_MAX];
+    unsigned replica_seen_next;              /* the oldest */
+    unsigned replicas;                       /* as told last */
     struct xf_redis_request *acknowledging;  /* whose WAIT is under way, linked by `next` */
     struct xf_redis_request *unacknowledged; /* who came meanwhile: the next WAIT is theirs */
 };
@@ -45,6 +49,7 @@ struct xf_redis_request {
     struct xf_store_answer *answer;
     enum xf_script_name script; /* XF_SCRIPTS: a read */
     bool changes;
+    bool looks; /* then it is asked for replicas */
     /* What a read's answer comes to; NULL for a script. */
     enum xf_store_result (*read)(struct xf_redis_request *request, const redisReply *reply);
     bool newest_first; /* a log is read backwards */
@@ -54,10 +59,11 @@ struct xf_redis_request {
     char *arguments[XF_REDIS_ARGUMENTS_MAX]; /* owned */
     bool failed;                             /* out of memory */
     uint64_t generation;                     /* of a write; 0: none */
-    char *signal[5]; /* owned: keys and arguments of what is still to be done */
-    bool durable;    /* of a write: only what a replica has, and is found again, has happened */
-    bool sure;       /* it goes over the second connection */
-    bool waits;      /* with `again`: what comes next is a replica's acknowledgement */
+    char *signal[5];     /* owned: keys and arguments of what is still to be done */
+    bool durable;        /* of a write: only what a replica has, and is found again, has happened */
+    bool sure;           /* it goes over the second connection */
+    bool waits;          /* with `again`: what comes next is a replica's acknowledgement */
+    unsigned connection; /* of `sure`: what comes next concerns what was written over it; 0: any */
     struct xf_redis_request *next;
 };
 
@@ -91,12 +97,9 @@ void xf_redis_request_end(struct xf_redis_request *request, enum xf_store_result
 /* In store_redis_probe.c: what the server can do and this user may, said in store->base. */
 void xf_redis_probe(struct xf_redis_store *store);
 void xf_redis_probe_again(struct xf_redis_store *store); /* where the last was a while ago */
-/* Asks for the replicas where that was long ago. */
-void xf_redis_look_for_replicas(struct xf_redis_store *store);
-/* How many the answer of ROLE names; -1: one that was there lately is missed, or no answer. */
-int xf_redis_replicas(struct xf_redis_store *store, const redisReply *reply);
-
 /* In store_redis_signal.c. */
+/* Remembers whether the server that has `key` has replicas, for the day on which it has none. */
+void xf_redis_look_for_replicas(struct xf_redis_store *store, const char *key);
 /* Takes the request: it is answered by a WAIT that serves all that came before it. */
 void xf_redis_acknowledge(struct xf_redis_request *request);
 /* A write happened: goes on until it is acknowledged and was read again. */

@@ -8,7 +8,8 @@
  *     write --> ROLE: are there replicas? --> the shared WAIT --> read again, or announce
  *
  * WAIT blocks its connection, so all this has one of its own: beats of leases never queue behind
- * it.  One WAIT is under way at a time and serves every request that was written before it.
+ * it.  One WAIT is under way at a time and serves every request that was written before it, over
+ * the same connection: in a Redis Cluster there may be several.
  */
 #include "shifter/store/store_redis_request.h"
 
@@ -69,6 +70,7 @@ static enum xf_store_result read_again(struct xf_redis_request *request, const r
 /* What was written is safe from a failover: a signal is announced, a write is read again. */
 static enum xf_store_result acknowledged(struct xf_redis_request *request)
 {
+    request->connection = 0;
     if (!request->durable) {
         return announce(request);
     }
@@ -94,20 +96,44 @@ static enum xf_store_result read_acknowledged(struct xf_redis_request *request,
     return acknowledged(request);
 }
 
-int xf_redis_replicas(struct xf_redis_store *store, const redisReply *reply)
+/* When the server of this connection last had a replica, to be read and written; NULL: never. */
+static int64_t *find_seen(struct xf_redis_store *store, unsigned connection)
 {
-    int64_t now = xf_clock_boottime_ms(store->clock);
+    for (size_t i = 0; i < XF_COUNT(store->replica_seen); i++) {
+        if (store->replica_seen[i].connection == connection) {
+            return &store->replica_seen[i].ms;
+        }
+    }
+    return NULL;
+}
+
+static void note_seen(struct xf_redis_store *store, unsigned connection)
+{
+    int64_t *seen = find_seen(store, connection);
+    if (seen == NULL) {
+        unsigned next = store->replica_seen_next++ % XF_REDIS_SERVERS_MAX;
+        store->replica_seen[next].connection = connection;
+        seen = &store->replica_seen[next].ms;
+    }
+    *seen = xf_clock_boottime_ms(store->clock);
+}
+
+/* How many an answer of ROLE over `sure` names; -1: one that was there lately is missed, or it is
+ * no such answer. */
+static int count_replicas(struct xf_redis_store *store, const redisReply *reply)
+{
+    unsigned connection = xf_resp_answering(store->sure);
     if (reply->type != REDIS_REPLY_ARRAY || reply->elements != 3 ||
         reply->element[2]->type != REDIS_REPLY_ARRAY) {
         return -1;
     }
     store->replicas = (unsigned) reply->element[2]->elements;
     if (store->replicas > 0) {
-        store->replica_seen_ms = now;
-        return (int) reply->element[2]->elements;
+        note_seen(store, connection);
+        return (int) store->replicas;
     }
-    bool lost = store->replica_seen_ms > 0 && now - store->replica_seen_ms < REPLICA_LOST_MS;
-    return lost ? -1 : 0;
+    const int64_t *seen = find_seen(store, connection);
+    return seen != NULL && xf_clock_boottime_ms(store->clock) - *seen < REPLICA_LOST_MS ? -1 : 0;
 }
 
 /* ROLE: [master, offset, [replica …]].  Where there are replicas, one must have the record, and
@@ -115,7 +141,7 @@ int xf_redis_replicas(struct xf_redis_store *store, const redisReply *reply)
  * have been made the master of a part of the fleet. */
 static enum xf_store_result read_replicas(struct xf_redis_request *request, const redisReply *reply)
 {
-    int replicas = xf_redis_replicas(request->store, reply);
+    int replicas = count_replicas(request->store, reply);
     if (replicas < 0) {
         return unacknowledged(request);
     }
@@ -141,22 +167,37 @@ static void answer_all(struct xf_redis_request *request, const redisReply *reply
     }
 }
 
+/* Takes out those that were written over the same connection as the first of them. */
+static struct xf_redis_request *take_together(struct xf_redis_store *store)
+{
+    struct xf_redis_request *taken = NULL, *left = NULL;
+    unsigned connection = store->unacknowledged->connection;
+    for (struct xf_redis_request *request = store->unacknowledged, *next; request != NULL;
+         request = next) {
+        struct xf_redis_request **list = request->connection == connection ? &taken : &left;
+        next = request->next;
+        request->next = *list;
+        *list = request;
+    }
+    store->unacknowledged = left;
+    return taken;
+}
+
 /* Those that came while a WAIT was under way have theirs now. */
 static void wait_for_replica(struct xf_redis_store *store)
 {
     char ms[16];
     snprintf(ms, sizeof(ms), "%d", XF_REDIS_ACKNOWLEDGE_MS);
     const char *const wait[] = {"WAIT", "1", ms};
-    struct xf_redis_request *requests = store->unacknowledged;
-    if (store->acknowledging != NULL || requests == NULL) {
-        return;
-    }
-    store->unacknowledged = NULL;
-    if (store->sure != NULL && xf_resp_call(store->sure, XF_COUNT(wait), wait, NULL,
-                                            XF_REDIS_ACKNOWLEDGE_MS, got_acknowledgement, store)) {
-        store->acknowledging = requests;
-    } else {
-        answer_all(requests, NULL, store->sure != NULL ? xf_resp_why(store->sure) : "closed");
+    while (store->acknowledging == NULL && store->unacknowledged != NULL) {
+        struct xf_redis_request *requests = take_together(store);
+        if (store->sure != NULL &&
+            xf_resp_call_on(store->sure, requests->connection, XF_COUNT(wait), wait,
+                            XF_REDIS_ACKNOWLEDGE_MS, got_acknowledgement, store)) {
+            store->acknowledging = requests;
+        } else {
+            answer_all(requests, NULL, store->sure != NULL ? xf_resp_why(store->sure) : "closed");
+        }
     }
 }
 
@@ -188,13 +229,20 @@ static void take_argument(struct xf_redis_request *request, size_t to, size_t fr
     request->arguments[from] = NULL;
 }
 
+/* Of the very server that answered the write. */
+static void ask_for_replicas(struct xf_redis_request *request)
+{
+    begin_again(request, read_replicas);
+    request->connection = xf_resp_answering(request->store->sure);
+    xf_redis_add(request, "ROLE");
+}
+
 void xf_redis_make_sure(struct xf_redis_request *request)
 {
     take_argument(request, 0, STATE_ARGUMENT);
     take_argument(request, 1, WRITE_ID_ARGUMENT);
-    begin_again(request, read_replicas);
+    ask_for_replicas(request);
     request->again = false;
-    xf_redis_add(request, "ROLE");
     xf_redis_request_send(request);
 }
 
@@ -206,8 +254,7 @@ static enum xf_store_result read_recorded(struct xf_redis_request *request, cons
         for (size_t i = 0; i < XF_COUNT(request->signal); i++) {
             take_argument(request, i, 3 + i);
         }
-        begin_again(request, read_replicas);
-        xf_redis_add(request, "ROLE");
+        ask_for_replicas(request);
     }
     return result;
 }
@@ -224,4 +271,34 @@ void xf_redis_write_signal(struct xf_store *base, const char *service, const cha
         request->read = read_recorded;
         xf_redis_request_send(request);
     }
+}
+
+/* ---- whether there are replicas, before that is needed ---- */
+
+static void got_role(void *context, const redisReply *reply, const char *why)
+{
+    (void) why;
+    struct xf_redis_store *store = context;
+    XF_ASSERT(store->magic == XF_REDIS_MAGIC);
+    if (reply != NULL) {
+        (void) count_replicas(store, reply);
+    }
+}
+
+/* The answer itself is of no interest, but who gave it is. */
+static void got_server(void *context, const redisReply *reply, const char *why)
+{
+    (void) why;
+    struct xf_redis_store *store = context;
+    XF_ASSERT(store->magic == XF_REDIS_MAGIC);
+    const char *const role[] = {"ROLE"};
+    (void) !(reply != NULL && xf_resp_call_on(store->sure, xf_resp_answering(store->sure),
+                                              XF_COUNT(role), role, 0, got_role, store));
+}
+
+void xf_redis_look_for_replicas(struct xf_redis_store *store, const char *key)
+{
+    const char *const arguments[] = {"HMGET", key, "epoch"};
+    (void) !(store->sure != NULL &&
+             xf_resp_call(store->sure, XF_COUNT(arguments), arguments, NULL, 0, got_server, store));
 }

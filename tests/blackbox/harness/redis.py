@@ -37,6 +37,11 @@ class Redis:
         assert done.returncode == 0, done
         return done.stdout
 
+    def run_all(self, *lines):
+        """Several commands over one connection."""
+        return subprocess.run(["redis-cli", "-p", str(self.port)], input="\n".join(lines) + "\n", capture_output=True,
+                              text=True, timeout=10, check=True).stdout
+
     def keys(self):
         return self.command("--scan").split()
 

@@ -210,13 +210,15 @@ static void a_store_is_known_by_its_url(void **state)
     static const struct {
         const char *url, *host, *user;
         enum xf_store_kind kind;
-        unsigned port, database;
+        unsigned port, database, hosts;
     } rows[] = {
-        {"sqlite:/tmp/x.db", NULL, NULL, XF_STORE_SQLITE, 0, 0},
-        {"redis://h", "h", NULL, XF_STORE_REDIS, 6379, 0},
-        {"redis://me@10.0.0.9:7000/3", "10.0.0.9", "me", XF_STORE_REDIS, 7000, 3},
-        {"redis://[::1]:7001/", "::1", NULL, XF_STORE_REDIS, 7001, 0},
-        {"redis://[::1]", "::1", NULL, XF_STORE_REDIS, 6379, 0},
+        {"sqlite:/tmp/x.db", NULL, NULL, XF_STORE_SQLITE, 0, 0, 0},
+        {"redis://h", "h", NULL, XF_STORE_REDIS, 6379, 0, 1},
+        {"redis://me@10.0.0.9:7000/3", "10.0.0.9", "me", XF_STORE_REDIS, 7000, 3, 1},
+        {"redis://[::1]:7001/", "::1", NULL, XF_STORE_REDIS, 7001, 0, 1},
+        {"redis://[::1]", "::1", NULL, XF_STORE_REDIS, 6379, 0, 1},
+        {"redis://me@a:7001,[::1]:7002,c/0", "a", "me", XF_STORE_REDIS, 7001, 0, 3},
+        {"rediss://a,b", "a", NULL, XF_STORE_REDIS, 6379, 0, 2},
     };
     for (size_t i = 0; i < XF_COUNT(rows); i++) {
         char text[512];
@@ -227,7 +229,7 @@ static void a_store_is_known_by_its_url(void **state)
         assert_int_equal(store->kind, rows[i].kind);
         assert_int_equal(store->database, rows[i].database);
         if (rows[i].host != NULL) {
-            assert_int_equal(store->endpoints_count, 1);
+            assert_int_equal(store->endpoints_count, rows[i].hosts);
             assert_string_equal(store->endpoints[0].host, rows[i].host);
             assert_int_equal(store->endpoints[0].port, rows[i].port);
         } else {

@@ -236,9 +236,17 @@ static void what_contradicts_itself_is_refused(void **state)
          "4:8: store: a Redis URL may hold no password: write it into a file and name that with "
          "password_file"},
         {VALID_FILE "store: \"redis://h/x\"\n",
-         "4:8: store: expected redis://[user@]host[:port][/database]"},
+         "4:8: store: expected redis://[user@]host[:port][/database], or redis://h1,h2,h3 of one "
+         "Redis Cluster, which has no other database than 0"},
+        {VALID_FILE "store: \"redis://a,b/1\"\n",
+         "4:8: store: expected redis://[user@]host[:port][/database], or redis://h1,h2,h3 of one "
+         "Redis Cluster, which has no other database than 0"},
+        {VALID_FILE "store: \"redis://a,,b\"\n",
+         "4:8: store: expected redis://[user@]host[:port][/database], or redis://h1,h2,h3 of one "
+         "Redis Cluster, which has no other database than 0"},
         {VALID_FILE "store: \"redis://\"\n",
-         "4:8: store: expected redis://[user@]host[:port][/database]"},
+         "4:8: store: expected redis://[user@]host[:port][/database], or redis://h1,h2,h3 of one "
+         "Redis Cluster, which has no other database than 0"},
         {VALID_FILE "store: \"sqlite:state.db\"\n",
          "4:8: store: expected sqlite:/path with an absolute path"},
         {VALID_FILE "store: \"mysql://h\"\n",
