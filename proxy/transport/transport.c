@@ -84,7 +84,9 @@ void xf_conn_close(struct xf_conn *conn)
         (void) event_del(&conn->event);
     }
     xf_gathered_drop(conn);
-    (void) close(fd);
+    if (fd >= 0) {
+        (void) close(fd);
+    }
     conn->watched = false;
     conn->open = false;
 }

@@ -64,6 +64,12 @@ static inline int xf_conn_fd(const struct xf_conn *conn)
     return conn->event.ev_fd; /* event_get_fd() is a call into a library */
 }
 
+/* The descriptor is not ours any more: closed already, or not to be touched. */
+static inline void xf_conn_forget_fd(struct xf_conn *conn)
+{
+    conn->event.ev_fd = -1;
+}
+
 /* Takes over what the loop reports. */
 static inline void xf_conn_note(struct xf_conn *conn, short what)
 {

@@ -294,6 +294,7 @@ void xf_engine_destroy(struct xf_engine *engine)
     xf_tls_worker_destroy(engine->tls);
     xf_conduit_close(&engine->conduit);
     xf_gather_destroy(engine->ready.gather);
+    xf_parting_destroy(engine->parting);
     xf_slab_release(&engine->slab);
     xf_objects_release(&engine->clients_memory);
     xf_objects_release(&engine->exchanges_memory);

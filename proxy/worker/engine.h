@@ -15,6 +15,7 @@
 #include "proxy/transport/deadlines.h"
 #include "proxy/http/http1.h"
 #include "proxy/transport/objects.h"
+#include "proxy/transport/parting.h"
 #include "proxy/board/pick.h"
 #include "proxy/transport/ready.h"
 #include "proxy/transport/slab.h"
@@ -128,10 +129,11 @@ struct xf_engine {
     struct xf_random random;
 
     /* What goes on. */
-    struct xf_ready ready;  /* connections that this turn was told of */
-    struct xf_list clients; /* every open client */
-    struct xf_list again;   /* clients with more to do: the next turn goes on with them */
-    struct xf_list starved; /* clients whose exchange waits for room in the slab */
+    struct xf_ready ready;      /* connections that this turn was told of */
+    struct xf_parting *parting; /* answers that leave at its end; NULL: at once */
+    struct xf_list clients;     /* every open client */
+    struct xf_list again;       /* clients with more to do: the next turn goes on with them */
+    struct xf_list starved;     /* clients whose exchange waits for room in the slab */
     struct xf_list swept_clients, swept_exchanges, swept_upstreams; /* freed when the turn ends */
     uint64_t clients_count;
     uint64_t clients_max;

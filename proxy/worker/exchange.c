@@ -293,6 +293,9 @@ void xf_exchange_judge(struct xf_exchange *exchange, enum xf_judged_outcome outc
 void xf_exchange_release(struct xf_exchange *exchange)
 {
     struct xf_engine *engine = exchange->engine;
+    if (exchange->parting) {
+        xf_parting_forget(engine->parting, exchange);
+    }
     disarm(exchange);
     xf_deadline_disarm(deadlines_of(exchange), XF_DEADLINE_TOTAL, &exchange->total_deadline);
     account(exchange);
@@ -326,9 +329,14 @@ void xf_exchange_end(struct xf_exchange *exchange, bool persist)
 void xf_exchange_client_lost(struct xf_exchange *exchange)
 {
     struct xf_client *client = exchange->client;
+    bool begun = exchange->head_sent;
     exchange->ending = XF_ENDING_CLIENT;
     xf_exchange_release(exchange);
-    xf_client_close(client);
+    if (begun) {
+        xf_client_reset(client); /* what it has is not the whole, should it be there after all */
+    } else {
+        xf_client_close(client);
+    }
 }
 
 void xf_exchange_answer_self(struct xf_exchange *exchange, unsigned status, const char *text)

@@ -10,6 +10,7 @@
  *     exchange_queue.c    where requests are capped: who waits, who is next
  *     exchange_request.c  client --> server
  *     exchange_answer.c   server --> client
+ *     exchange_parting.c  the answer that is the connection's last, together with others
  *     exchange_fail.c     what is tried again, what the client is told, who is charged
  *     exchange_tunnel.c   after a 101
  *     exchange_log.c      the access log
@@ -92,6 +93,7 @@ struct xf_exchange {
     bool head_sent;      /* something of the final answer went to the client */
     bool persist;        /* the client's connection goes on afterwards */
     bool ends_with_this; /* what is sent now is the last before the connection's end */
+    bool parting;        /* the whole answer is put aside until the turn's end */
     bool rechunk;        /* chunked towards the client */
     bool reusable;       /* the server's connection may go back to the pool */
     bool blocked;        /* the client was once slower than the server */
@@ -206,6 +208,12 @@ enum xf_step xf_exchange_pull_answer(struct xf_exchange *exchange);
 /* Sends what fits and keeps the rest; false: the client is lost or memory is out. */
 XF_NODISCARD bool xf_exchange_to_client(struct xf_exchange *exchange, const char *bytes,
                                         size_t length);
+
+/* exchange_parting.c */
+/* Puts a whole answer aside, behind which the connection ends; false: send it. */
+XF_NODISCARD bool xf_exchange_part(struct xf_exchange *exchange, const char *bytes, size_t length);
+/* Sends what was put aside: before the loop sleeps, and before any time limit is looked at. */
+void xf_exchange_part_all(struct xf_engine *engine);
 
 /* exchange_fail.c: false: the exchange is over. */
 XF_NODISCARD bool xf_exchange_failed(struct xf_exchange *exchange, enum xf_failure failure);

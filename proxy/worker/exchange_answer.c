@@ -20,6 +20,9 @@ bool xf_exchange_to_client(struct xf_exchange *exchange, const char *bytes, size
     struct xf_buffer *held = exchange->answer;
     size_t at = 0;
     exchange->bytes_out += length;
+    if (exchange->ends_with_this && xf_exchange_part(exchange, bytes, length)) {
+        return true;
+    }
     if (held == NULL && client->conn.writable) {
         ssize_t sent = exchange->ends_with_this ? xf_conn_send_last(&client->conn, bytes, length)
                                                 : xf_conn_send(&client->conn, bytes, length);
@@ -91,6 +94,9 @@ static enum xf_step finish(struct xf_exchange *exchange, bool more_came)
     }
     xf_exchange_detach(exchange, reusable);
     xf_exchange_enter(exchange, XF_ON_LAST);
+    if (exchange->parting) {
+        return XF_STEP_GONE; /* it is when the turn ends */
+    }
     if (exchange->answer == NULL) {
         xf_exchange_end(exchange, exchange->persist);
         return XF_STEP_GONE;
@@ -373,12 +379,17 @@ static enum xf_step pass_unseen(struct xf_exchange *exchange, size_t room)
     if (sent == taken) {
         return XF_STEP_MOVED;
     }
-    size_t rest = sent < 0 ? 0 : (size_t) (taken - sent);
-    struct xf_buffer *kept = rest > 0 ? xf_slab_get(&engine->slab, rest) : NULL;
+    if (sent < 0) {
+        xf_conduit_empty(&engine->conduit);
+        xf_exchange_client_lost(exchange);
+        return XF_STEP_GONE;
+    }
+    size_t rest = (size_t) (taken - sent);
+    struct xf_buffer *kept = xf_slab_get(&engine->slab, rest); /* `room` was for twice as much */
     if (kept == NULL || !xf_conduit_fetch(&engine->conduit, kept->bytes, rest)) {
         xf_conduit_empty(&engine->conduit);
         xf_slab_put(&engine->slab, kept);
-        xf_exchange_client_lost(exchange);
+        xf_exchange_cut(exchange); /* out of memory, which is not the client's doing */
         return XF_STEP_GONE;
     }
     kept->end = (uint32_t) rest;

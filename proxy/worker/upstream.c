@@ -140,6 +140,9 @@ static void go_on(void *owner, short what)
     }
     if (!upstream->connecting) {
         xf_exchange_server_event(upstream->exchange, what);
+        if (upstream->engine->parting != NULL && xf_parting_full(upstream->engine->parting)) {
+            xf_exchange_part_all(upstream->engine);
+        }
     } else if (upstream->conn.tls != NULL) {
         shake(upstream);
     } else if ((what & (EV_WRITE | EV_CLOSED)) != 0) {

@@ -102,6 +102,7 @@ static void on_tick(evutil_socket_t fd, short what, void *arg)
     (void) what;
     xf_engine_enter(engine);
     xf_ready_run(&engine->ready); /* who is heard in this turn is not late */
+    xf_exchange_part_all(engine);
     xf_deadlines_run(&engine->deadlines, engine->now_ms, EXPIRIES_A_TICK, on_deadline, worker);
     for (unsigned i = 0; i < engine->config->services_count; i++) {
         xf_judged_tick(&engine->services[i].judged, xf_engine_cell(engine), xf_engine_now_us());
@@ -312,6 +313,7 @@ static void run(struct worker *worker)
         }
         xf_ready_run(&engine->ready);
         more = carry_on(worker);
+        xf_exchange_part_all(engine);
         xf_acceptor_review(worker->acceptor);
         sweep_all(engine);
         if (!worker->tick_fast && is_busy(engine)) {
@@ -333,6 +335,7 @@ static int start_up(struct worker *worker, const struct xf_worker_start *start,
         return -1;
     }
     worker->engine->ready.gather = xf_gather_create();
+    worker->engine->parting = xf_parting_create();
     struct event_base *loop = worker->engine->loop;
     worker->channel_fd = start->channel_fd;
     (void) event_assign(&worker->channel_event, loop, start->channel_fd, EV_READ | EV_PERSIST,
