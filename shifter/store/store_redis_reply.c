@@ -8,6 +8,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define VERSION_TEXT_BYTES 48u
+#define ROSTER_TEXT_BYTES  1024u /* of a name or a version, every byte of it escaped */
+
 void xf_redis_key(const struct xf_config_store *config, const char *service, const char *name,
                   char out[XF_REDIS_KEY_BYTES])
 {
@@ -186,6 +189,17 @@ enum xf_store_result xf_redis_read_text(const redisReply *reply, char **ret)
     return XF_STORE_OK;
 }
 
+/* A JSON string; what is not UTF-8 becomes U+FFFD, so that NULL means out of memory. */
+static json_t *make_text(const char *text)
+{
+    struct xf_text quoted;
+    xf_text_init(&quoted, ROSTER_TEXT_BYTES);
+    xf_text_json(&quoted, text, strlen(text));
+    json_t *made = json_loads(quoted.data, JSON_DECODE_ANY, NULL);
+    xf_text_release(&quoted);
+    return made;
+}
+
 /* A member's field is its id, its value `BOOT NAME`. */
 static bool add_member(json_t *members, const redisReply *id, const redisReply *value)
 {
@@ -194,7 +208,7 @@ static bool add_member(json_t *members, const redisReply *id, const redisReply *
     if (!is_text(id, XF_UUID_TEXT_BYTES) || !xf_uuid_valid(id->str) || space == NULL) {
         return true; /* not ours */
     }
-    return json_array_append_new(members, json_pack("[s, s]", id->str, space + 1)) == 0;
+    return json_array_append_new(members, json_pack("[s, o]", id->str, make_text(space + 1))) == 0;
 }
 
 enum xf_store_result xf_redis_read_roster(const redisReply *reply, char **ret)
@@ -206,9 +220,9 @@ enum xf_store_result xf_redis_read_roster(const redisReply *reply, char **ret)
     for (size_t i = 0; ok && version != NULL && i + 1 < reply->elements; i += 2) {
         ok = add_member(members, reply->element[i], reply->element[i + 1]);
     }
-    json_t *root =
-        json_pack("{s:s, s:o}", "version",
-                  version != NULL && is_text(version, 48) ? version->str : "?", "members", members);
+    bool ours = version != NULL && is_text(version, VERSION_TEXT_BYTES);
+    json_t *root = json_pack("{s:o, s:o}", "version", make_text(ours ? version->str : "?"),
+                             "members", members);
     char *text = ok && root != NULL ? json_dumps(root, JSON_COMPACT) : NULL;
     json_decref(root);
     *ret = text;

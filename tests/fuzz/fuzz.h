@@ -44,8 +44,9 @@ static inline char *fuzz_exact(const void *bytes, size_t size)
     return copy;
 }
 
-/* For targets with fuzz_memory.c: the `count`-th allocation from now on fails; 0: none does. */
-void fuzz_fail_after(size_t count);
-#define FUZZ_ALLOCATIONS 250u /* of an input's first ones, its hash says which fails */
+/* For targets with fuzz_memory.c: which run is counted, and which is short of memory. */
+void fuzz_count_allocations(void); /* from here on */
+void fuzz_fail_one(size_t any);    /* of as many as were counted; `any` says which */
+void fuzz_fail_none(void);
 
 #endif

@@ -2,9 +2,11 @@
  * fuzz_admin.c -- any bytes on the admin socket and the admin port: what the handler sees keeps its
  * bounds, every request that it sees is answered once, and the server's own words are valid HTTP.
  *
- * The path says how the handler answers (`/later`, `/stream`, `/large`, `/fresh`); an input that
- * begins with byte 1 is sent by a client that speaks TLS, one with byte 2 as it is to a port that
- * expects TLS.  What ends a connection (a hang-up, either time limit, slowness) hangs on the bytes.
+ * The path says how the handler answers (`/later`, `/feed`, `/stream`, `/large`, `/fresh`); an
+ * input that begins with byte 1 is sent by a client that speaks TLS, one with byte 2 as it is to a
+ * port that expects TLS, one with byte 3 by a client that hangs up without reading.  What ends a
+ * connection (a hang-up, either time limit, slowness) hangs on the bytes. All is done once more
+ * while one allocation fails; then only the ends are looked at.
  */
 #include "fuzz.h"
 
@@ -25,7 +27,7 @@
 #define LARGE_BYTES   300000u /* more than a socket takes at once */
 #define TURNS_MAX     256u    /* of both sides, until neither has anything more to say */
 
-enum way { PLAIN, TLS_CLIENT, TLS_PORT };
+enum way { PLAIN, TLS_CLIENT, TLS_PORT, RUDE };
 
 static struct event_base *loop;
 static struct xf_clock stopped; /* at now_ms */
@@ -38,6 +40,7 @@ static struct {
     unsigned handled;
     bool head;                           /* one of them was HEAD: its answer has no body */
     struct xf_admin_exchange *late;      /* not answered yet */
+    bool streams;                        /* the late one's answer is a stream */
     struct xf_admin_exchange *streaming; /* its listener is there */
 } seen;
 
@@ -61,8 +64,9 @@ static void on_gone(void *context)
 
 static void answer(struct xf_admin_exchange *exchange, const struct xf_admin_request *request)
 {
-    if (strcmp(request->path, "/later") == 0) {
+    if (strcmp(request->path, "/later") == 0 || strcmp(request->path, "/feed") == 0) {
         seen.late = exchange;
+        seen.streams = request->path[1] == 'f';
         xf_admin_on_gone(exchange, on_gone, &seen.late);
     } else if (strcmp(request->path, "/stream") == 0) {
         seen.streaming = exchange;
@@ -100,6 +104,8 @@ static void handle(void *context, struct xf_admin_exchange *exchange,
                (strcmp(request->who, "fuzz") == 0 && request->role == XF_ADMIN_OPERATOR));
     answer(exchange, request);
 }
+
+static const struct xf_admin_calls calls = {handle, NULL};
 
 /* Reads answers one after another; their number. */
 static unsigned count_answers(const char *bytes, size_t length)
@@ -172,12 +178,20 @@ static void shake(struct client *client)
         turn();
     }
     turn();
-    FUZZ_CHECK(SSL_is_init_finished(client->tls));
+}
+
+/* More than the server keeps of a client whose answer it still owes. */
+static void chatter(const struct client *client)
+{
+    for (unsigned i = 0; i < TURNS_MAX && say(client, large, sizeof(large)) > 0; i++) {
+        turn();
+    }
 }
 
 /* Says all in pieces, then what is still owed is answered. */
-static void converse(struct client *client, const char *bytes, size_t size, size_t piece)
+static void converse(struct client *client, const char *bytes, size_t size, size_t hash)
 {
+    size_t piece = 1 + hash % (size + 1);
     for (size_t sent = 0; sent < size;) {
         ssize_t put = say(client, bytes + sent, size - sent < piece ? size - sent : piece);
         if (put <= 0) {
@@ -187,10 +201,19 @@ static void converse(struct client *client, const char *bytes, size_t size, size
         turn();
     }
     settle(client);
+    if (seen.late != NULL && (hash >> 20 & 7) == 0) {
+        chatter(client);
+    }
     for (unsigned i = 0; i < TURNS_MAX && seen.late != NULL; i++) {
         struct xf_admin_exchange *late = seen.late;
         seen.late = NULL;
-        xf_admin_answer(late, 200, "text/plain", "late", 4);
+        if (seen.streams) {
+            xf_admin_on_gone(late, on_gone, &seen.streaming);
+            seen.streaming = late;
+            xf_admin_stream(late, "text/event-stream", "\n", 1);
+        } else {
+            xf_admin_answer(late, 200, "text/plain", "late", 4);
+        }
         settle(client);
     }
 }
@@ -239,11 +262,11 @@ static void give_up(struct xf_admin *admin, const struct client *client, unsigne
 }
 
 /* More clients than there is room for: the longest silent ones go. */
-static void crowd(const struct xf_admin_calls *calls, bool local)
+static void crowd(bool local)
 {
     enum { CLIENTS = XF_ADMIN_CONNECTIONS_MAX + 3 };
     static int ends[CLIENTS];
-    struct xf_admin *admin = xf_admin_create(loop, &stopped, calls);
+    struct xf_admin *admin = xf_admin_create(loop, &stopped, &calls);
     struct xf_admin_peer peer = {.local = local};
     FUZZ_CHECK(admin != NULL);
     for (unsigned i = 0; i < CLIENTS; i++) {
@@ -300,7 +323,7 @@ static SSL_CTX *load_tls(void)
     return loaded;
 }
 
-static void begin(const struct xf_admin_calls *calls)
+static void begin(void)
 {
     (void) signal(SIGPIPE, SIG_IGN); /* OpenSSL writes without MSG_NOSIGNAL */
     stopped = (struct xf_clock){.monotonic_ns = now_ns};
@@ -308,44 +331,52 @@ static void begin(const struct xf_admin_calls *calls)
     FUZZ_CHECK(loop != NULL);
     memset(large, 'l', sizeof(large));
     make_certificate();
-    crowd(calls, true);
-    crowd(calls, false);
+    crowd(true);
+    crowd(false);
 }
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+/* One connection from its beginning to its end; `check`: its answers are looked at. */
+static void serve(const char *bytes, size_t size, enum way way, size_t hash, bool check)
 {
     static struct client client;
-    static const struct xf_admin_calls calls = {handle, NULL};
     int pair[2];
-    if (loop == NULL) {
-        begin(&calls);
-    }
-    size_t hash = fuzz_hash(data, size), piece = 1 + hash % (size + 1);
-    enum way way = size > 0 && data[0] == 1   ? TLS_CLIENT
-                   : size > 0 && data[0] == 2 ? TLS_PORT
-                                              : PLAIN;
-    const char *bytes = (const char *) data + (way != PLAIN);
     struct xf_admin *admin = xf_admin_create(loop, &stopped, &calls);
     FUZZ_CHECK(admin != NULL);
-    xf_admin_use_tls(admin, way != PLAIN ? load_tls() : NULL);
+    bool plain = way == PLAIN || way == RUDE;
+    xf_admin_use_tls(admin, plain ? NULL : load_tls());
     FUZZ_CHECK(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, pair) == 0);
     memset(&seen, 0, sizeof(seen));
     client.fd = pair[1];
     client.tls = NULL;
     client.got = 0;
-    struct xf_admin_peer peer = {.local = way == PLAIN};
+    struct xf_admin_peer peer = {.local = plain};
+    if (check) {
+        fuzz_count_allocations();
+    } else {
+        fuzz_fail_one(hash);
+    }
     xf_admin_connection_open(admin, pair[0], &peer);
-    if (way == TLS_CLIENT) {
+    if (way == TLS_CLIENT && only(admin) != NULL) {
         shake(&client);
     }
-    converse(&client, bytes, size - (way != PLAIN), piece);
+    if (way == RUDE) {
+        (void) say(&client, bytes, size);
+        turn();
+        (void) shutdown(client.fd, SHUT_RDWR);
+    } else {
+        converse(&client, bytes, size, hash);
+    }
     bool all = client.got < sizeof(client.answers);
-    if (way != TLS_PORT && !seen.head && all) { /* else it is not known whose answers they are */
+    if (check && (way == PLAIN || way == TLS_CLIENT) && !seen.head &&
+        all) { /* else: whose answers are they? */
         unsigned count = count_answers(client.answers, client.got);
         FUZZ_CHECK(count == seen.handled || count == seen.handled + 1); /* one more: a refusal */
     }
-    stream(&client, hash >> 16 & 1);
-    if ((hash >> 17 & 1) != 0 && all) {
+    if (way != RUDE) {
+        stream(&client, hash >> 16 & 1);
+    }
+    fuzz_fail_none();
+    if ((hash >> 17 & 1) != 0 && all && way != RUDE) {
         give_up(admin, &client, (unsigned) (hash >> 18) % 3);
     }
     SSL_free(client.tls);
@@ -353,5 +384,20 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     turn();
     xf_admin_destroy(admin);
     FUZZ_CHECK(seen.late == NULL && seen.streaming == NULL); /* each is told that it is over */
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    if (loop == NULL) {
+        begin();
+    }
+    size_t hash = fuzz_hash(data, size);
+    enum way way = PLAIN;
+    if (size > 0 && data[0] <= RUDE) {
+        way = (enum way) data[0];
+    }
+    size_t first = way != PLAIN;
+    serve((const char *) data + first, size - first, way, hash, true);
+    serve((const char *) data + first, size - first, way, hash, false);
     return 0;
 }

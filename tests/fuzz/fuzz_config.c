@@ -6,6 +6,11 @@
 
 #include "config/config.h"
 
+#include <sys/mman.h>
+#include <unistd.h>
+
+#define SWEEP 48 /* allocations: most files need fewer */
+
 static void check_problems(const struct xf_problems *problems, bool refused)
 {
     FUZZ_CHECK(problems->count <= 100);
@@ -30,6 +35,11 @@ static void check_service(const struct xf_config *config, unsigned index)
     FUZZ_CHECK(service->limits.head <= XF_HEAD_BYTES_MAX);
     FUZZ_CHECK(service->limits.fields <= XF_HEAD_FIELDS_MAX);
     FUZZ_CHECK(service->sticky.by != XF_STICKY_HEADER || service->sticky.name != NULL);
+    unsigned pairs = 0;
+    for (unsigned i = 0; i < config->clusters_count; i++) {
+        pairs += xf_config_pair(config, index, i) >= 0;
+    }
+    FUZZ_CHECK(pairs == service->clusters_count);
     for (unsigned i = 0; i < service->clusters_count; i++) {
         FUZZ_CHECK(xf_config_pair(config, index, service->clusters[i]) ==
                    (int) (service->first_pair + i));
@@ -71,27 +81,91 @@ static void check_config(const struct xf_config *config)
 }
 
 /* Read anew while one allocation fails: nothing is asked of it but that it ends. */
-static void short_of_memory(const char *text, size_t size, size_t hash)
+static void short_of_one(const char *text, size_t size, size_t which)
 {
     struct xf_config *config = NULL;
     struct xf_problems problems;
-    fuzz_fail_after(1 + hash % FUZZ_ALLOCATIONS);
+    fuzz_fail_one(which);
     int result = xf_config_parse("fuzz.yaml", text, size, &config, &problems);
-    fuzz_fail_after(0);
+    fuzz_fail_none();
     FUZZ_CHECK((result == 0) == (config != NULL));
     xf_config_destroy(config);
     xf_problems_release(&problems);
 }
 
+/* One of its allocations, with every eighth input one after the other. */
+static void short_of_memory(const char *text, size_t size, size_t hash)
+{
+    for (size_t i = 0; i < (hash % 8 == 0 ? SWEEP : 1); i++) {
+        short_of_one(text, size, hash + i);
+    }
+}
+
+/* What is said about a text, as it is printed; the caller frees. */
+static char *printed(const struct xf_problems *problems)
+{
+    char *said = NULL;
+    size_t length = 0;
+    FILE *stream = open_memstream(&said, &length);
+    FUZZ_CHECK(stream != NULL);
+    xf_problems_print(problems, stream);
+    fclose(stream);
+    return said;
+}
+
+/* The same bytes as a file mean the same. */
+static void check_file(const uint8_t *data, size_t size, const struct xf_problems *problems)
+{
+    static const char path[] = "/proc/self/fd/";
+    struct xf_config *config = NULL;
+    struct xf_problems again;
+    char name[sizeof(path) + 16];
+    int fd = memfd_create("fuzz", MFD_CLOEXEC);
+    FUZZ_CHECK(fd >= 0 && write(fd, data, size) == (ssize_t) size);
+    snprintf(name, sizeof(name), "%s%d", path, fd);
+    int result = xf_config_read(name, &config, &again);
+    close(fd);
+    FUZZ_CHECK((result == 0) == (config != NULL));
+    again.file = problems->file;
+    char *once = printed(problems), *twice = printed(&again);
+    FUZZ_CHECK(strcmp(once, twice) == 0);
+    free(once);
+    free(twice);
+    xf_config_destroy(config);
+    xf_problems_release(&again);
+}
+
+/* What is no file, or too large a one, is one problem. */
+static void refuse_files(void)
+{
+    static const char *const paths[] = {"/nonexistent", "/", "/dev/zero"};
+    for (size_t i = 0; i < XF_COUNT(paths); i++) {
+        struct xf_config *config = NULL;
+        struct xf_problems problems;
+        FUZZ_CHECK(xf_config_read(paths[i], &config, &problems) != 0 && problems.count == 1);
+        char *said = printed(&problems);
+        FUZZ_CHECK(strncmp(said, paths[i], strlen(paths[i])) == 0);
+        free(said);
+        xf_problems_release(&problems);
+    }
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
+    static bool tried;
+    if (!tried) {
+        tried = true;
+        refuse_files();
+    }
     struct xf_config *config = NULL;
     struct xf_problems problems;
     char *text = fuzz_exact(data, size);
+    fuzz_count_allocations();
     int result = xf_config_parse("fuzz.yaml", text, size, &config, &problems);
     short_of_memory(text, size, fuzz_hash(data, size));
     free(text);
     check_problems(&problems, result != 0);
+    check_file(data, size, &problems);
     FUZZ_CHECK((result == 0) == (config != NULL));
     if (config != NULL) {
         check_config(config);

@@ -38,12 +38,27 @@ static void short_of_memory(const char *text, size_t hash)
 {
     struct xf_document *document = NULL;
     struct xf_error err = {0};
-    fuzz_fail_after(1 + hash % FUZZ_ALLOCATIONS);
+    fuzz_fail_one(hash);
     if (xf_document_read(text, &document, &err) == 0) {
         free(xf_document_write(document));
     }
-    fuzz_fail_after(0);
+    fuzz_fail_none();
     xf_document_destroy(document);
+}
+
+/* A snapshot likewise. */
+static void snapshot_short_of_memory(const char *text, size_t length, size_t hash)
+{
+    struct xf_snapshot snapshot = {0};
+    struct xf_error err = {0};
+    size_t written;
+    fuzz_fail_one(hash);
+    if (xf_snapshot_parse(text, length, &snapshot, &err) == 0) {
+        free(xf_snapshot_format(&snapshot, &written));
+        fuzz_fail_none();
+        xf_snapshot_release(&snapshot);
+    }
+    fuzz_fail_none();
 }
 
 /* The text as the body of a snapshot whose length and checksum agree. */
@@ -118,12 +133,16 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     FUZZ_CHECK(text != NULL);
     memcpy(text, data, size);
     text[size] = '\0';
+    fuzz_count_allocations();
     check_document(text);
+    size_t hash = fuzz_hash(data, size);
+    short_of_memory(text, hash);
     check_snapshot(text, size);
-    short_of_memory(text, fuzz_hash(data, size));
     size_t length;
     char *wrapped = wrap(text, size, &length), *exact = fuzz_exact(wrapped, length);
+    fuzz_count_allocations();
     check_snapshot(exact, length);
+    snapshot_short_of_memory(exact, length, hash);
     free(exact);
     free(wrapped);
     free(text);

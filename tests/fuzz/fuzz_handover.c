@@ -28,6 +28,7 @@ static void check(const struct xf_handed *handed, const char *text, size_t size)
         }
     }
     xf_handed_each_fd(handed, count, &descriptors);
+    xf_handed_close_on_exec(handed); /* of descriptors that are not there */
     xf_text_init(&written, 16u * 1024u * 1024u);
     xf_handed_write(handed, &written);
     FUZZ_CHECK(!written.failed);
@@ -39,16 +40,30 @@ static void check(const struct xf_handed *handed, const char *text, size_t size)
     xf_text_release(&written);
 }
 
+/* Read anew while one allocation fails: it is refused, and what there is can be released. */
+static void short_of_memory(const char *text, size_t size, size_t hash)
+{
+    struct xf_handed handed;
+    struct xf_error err = {0};
+    fuzz_fail_one(hash);
+    int result = xf_handed_parse(text, size, &handed, &err);
+    fuzz_fail_none();
+    FUZZ_CHECK(result == 0 || err.message[0] != '\0');
+    xf_handed_release(&handed);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct xf_handed handed;
     struct xf_error err = {0};
     char *text = fuzz_exact(data, size);
+    fuzz_count_allocations();
     if (xf_handed_parse(text, size, &handed, &err) == 0) {
         check(&handed, text, size);
     } else {
         FUZZ_CHECK(err.code == XF_E_REFUSED && err.message[0] != '\0');
     }
+    short_of_memory(text, size, fuzz_hash(data, size));
     xf_handed_release(&handed);
     free(text);
     return 0;

@@ -1,5 +1,6 @@
 /*
- * fuzz_memory.c -- memory that cannot be had: one allocation of the code under test fails.
+ * fuzz_memory.c -- memory that cannot be had: one allocation of the code under test fails, any of
+ * those that the same input made before.
  *
  * The linker sends the calls of everything that is linked statically through here (--wrap), those
  * of the libraries not; jansson is told to come here too.
@@ -8,7 +9,8 @@
 
 #include <stdbool.h>
 
-static unsigned left; /* allocations until the one that fails; 0: none does */
+static size_t left;    /* allocations until the one that fails; 0: none does */
+static size_t counted; /* so many were made */
 
 void *__real_malloc(size_t size);
 void *__real_calloc(size_t count, size_t size);
@@ -33,13 +35,24 @@ __attribute__((constructor)) static void divert_jansson(void)
     }
 }
 
-void fuzz_fail_after(size_t count)
+void fuzz_count_allocations(void)
 {
-    left = (unsigned) count;
+    counted = 0;
+}
+
+void fuzz_fail_one(size_t any)
+{
+    left = 1 + any % (counted > 0 ? counted : 1);
+}
+
+void fuzz_fail_none(void)
+{
+    left = 0;
 }
 
 static bool fails(void)
 {
+    counted++;
     return left > 0 && --left == 0;
 }
 

@@ -21,7 +21,18 @@ static bool is_short; /* of memory: one allocation fails */
         FUZZ_CHECK(made != NULL || is_short);                                                      \
         return made;                                                                               \
     }
-#define RELEASE_heartbeat xf_message_heartbeat_release
+/* Every cluster is found by its name, and no other. */
+static void release_heartbeat(struct xf_message_heartbeat *heartbeat)
+{
+    for (size_t i = 0; i < heartbeat->clusters_count; i++) {
+        const struct xf_message_cluster *found =
+            xf_message_cluster_of(heartbeat, heartbeat->clusters[i].name);
+        FUZZ_CHECK(found != NULL && strcmp(found->name, heartbeat->clusters[i].name) == 0);
+    }
+    FUZZ_CHECK(xf_message_cluster_of(heartbeat, "No Name") == NULL);
+    xf_message_heartbeat_release(heartbeat);
+}
+#define RELEASE_heartbeat release_heartbeat
 #define RELEASE_samples   xf_message_samples_release
 #define RELEASE_command   xf_message_command_release
 #define RELEASE_state     (void)
@@ -59,6 +70,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     char *exact = fuzz_exact(data, size);
     json_t *message = json_loadb(exact, size, JSON_REJECT_DUPLICATES, NULL);
     free(exact);
+    fuzz_count_allocations();
     json_t *first = message != NULL ? again(message) : NULL;
     if (first != NULL) { /* what the maker wrote is read, and nothing is lost any more */
         json_t *second = again(first);
@@ -68,9 +80,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     json_decref(first);
     if (message != NULL) {
         is_short = true;
-        fuzz_fail_after(1 + fuzz_hash(data, size) % FUZZ_ALLOCATIONS);
+        fuzz_fail_one(fuzz_hash(data, size));
         json_decref(again(message));
-        fuzz_fail_after(0);
+        fuzz_fail_none();
         is_short = false;
     }
     json_decref(message);

@@ -43,12 +43,14 @@ static size_t walk(const redisReply *reply, unsigned depth, size_t *hash)
     return elements;
 }
 
-/* Each reader of the store takes any answer: with OK its output is whole. */
-static void read_as_store(const redisReply *reply)
+static bool is_short; /* of memory: one allocation fails */
+
+/* Each reader of the store takes any answer: with OK its output is whole, and none says that the
+ * store is lost but for want of memory. */
+static void read_as_store(const redisReply *reply, struct xf_store_answer *answer)
 {
     struct xf_store_state state = {0};
     struct xf_store_lease lease = {0};
-    static const struct xf_store_asker nobody = {.kind = XF_ANSWER_LOG};
     struct xf_version version;
     enum xf_store_result result;
     char *text = NULL, write_id[XF_UUID_TEXT_BYTES];
@@ -67,17 +69,34 @@ static void read_as_store(const redisReply *reply)
         xf_redis_read_text, xf_redis_read_roster, xf_redis_read_time};
     for (size_t i = 0; i < XF_COUNT(texts); i++) {
         text = NULL;
-        FUZZ_CHECK((texts[i](reply, &text) == XF_STORE_OK) == (text != NULL));
+        result = texts[i](reply, &text);
+        FUZZ_CHECK((result == XF_STORE_OK) == (text != NULL));
+        FUZZ_CHECK(result != XF_STORE_LOST || is_short);
         free(text);
     }
-    struct xf_store_answer *answer = xf_store_answer_create(&nobody);
-    FUZZ_CHECK(answer != NULL);
-    (void) xf_redis_read_log(reply, answer);
-    xf_store_answer_destroy(answer);
+    FUZZ_CHECK(xf_redis_read_log(reply, answer) != XF_STORE_LOST || is_short);
     (void) xf_redis_read_place(reply, &generation, &revision);
     if (reply->type == REDIS_REPLY_STATUS) {
         (void) xf_redis_result(reply->str, &result);
     }
+}
+
+static void read_twice(const redisReply *reply, size_t hash)
+{
+    static const struct xf_store_asker nobody = {.kind = XF_ANSWER_LOG};
+    fuzz_count_allocations();
+    for (unsigned i = 0; i < 2; i++) {
+        struct xf_store_answer *answer = xf_store_answer_create(&nobody);
+        FUZZ_CHECK(answer != NULL);
+        is_short = i > 0;
+        if (is_short) {
+            fuzz_fail_one(hash);
+        }
+        read_as_store(reply, answer);
+        fuzz_fail_none();
+        xf_store_answer_destroy(answer);
+    }
+    is_short = false;
 }
 
 static void take(struct xf_resp_reader *reader, struct heard *heard)
@@ -86,7 +105,7 @@ static void take(struct xf_resp_reader *reader, struct heard *heard)
     while ((heard->last = xf_resp_reader_next(reader, &reply)) == XF_RESP_REPLY) {
         FUZZ_CHECK(walk(reply, 0, &heard->hash) <= XF_RESP_ANSWER_ELEMENTS_MAX + 1);
         heard->replies++;
-        read_as_store(reply);
+        read_twice(reply, heard->hash);
         freeReplyObject(reply);
     }
     FUZZ_CHECK(heard->last == XF_RESP_MORE || xf_resp_reader_why(reader)[0] != '\0');
@@ -104,6 +123,7 @@ static struct heard hear(const uint8_t *data, size_t size, size_t piece)
         free(exact);
         take(reader, &heard);
     }
+    FUZZ_CHECK(heard.last != XF_RESP_BROKEN || !xf_resp_reader_feed(reader, "+OK\r\n", 5));
     xf_resp_reader_destroy(reader);
     return heard;
 }
@@ -124,9 +144,13 @@ static void bounds(void)
     }
     FUZZ_CHECK(xf_resp_reader_why(reader)[0] != '\0');
     xf_resp_reader_destroy(reader);
-    fuzz_fail_after(1);
+    static const struct xf_config_store store = {.kind = XF_STORE_REDIS};
+    char key[XF_REDIS_KEY_BYTES];
+    xf_redis_key(&store, "web", "state", key);
+    FUZZ_CHECK(strcmp(key, "cf:{default:web}:state") == 0);
+    fuzz_fail_one(0);
     FUZZ_CHECK(xf_resp_reader_create() == NULL);
-    fuzz_fail_after(0);
+    fuzz_fail_none();
     xf_resp_reader_destroy(NULL);
 }
 

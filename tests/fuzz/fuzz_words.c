@@ -32,9 +32,30 @@ static void check_url(const char *text)
                strcmp(again.host, url.host) == 0 && strcmp(again.target, url.target) == 0);
 }
 
+/* From that version to each of some, and back. */
+static void check_paths(const struct xf_kong_version *version)
+{
+    static const struct xf_kong_version others[] = {
+        {{1, 5, -1, -1}}, {{2, 8, 1, -1}}, {{2, 8, 2, 4}}, {{3, 0, 0, -1}},
+        {{3, 1, 1, 2}},   {{3, 1, 1, 3}},  {{3, 9, 0, 0}}, {{4, 0, 0, -1}}};
+    static const enum xf_kong_topology topologies[] = {XF_KONG_TRADITIONAL, XF_KONG_HYBRID,
+                                                       XF_KONG_DBLESS};
+    for (size_t i = 0; i < 2 * XF_COUNT(others) * XF_COUNT(topologies); i++) {
+        struct xf_kong_path path = {0};
+        const struct xf_kong_version *other = &others[i / 2 % XF_COUNT(others)];
+        enum xf_kong_topology topology = topologies[i / 2 / XF_COUNT(others)];
+        bool there = i % 2 == 0;
+        xf_kong_path_find(there ? version : other, there ? other : version, topology, &path);
+        FUZZ_CHECK(path.hops_count <= XF_KONG_PATH_MAX && path.notes_count <= XF_KONG_NOTES_MAX);
+        FUZZ_CHECK(path.possible == (path.hops_count > 0));
+        FUZZ_CHECK(path.possible || path.notes_count > 0);
+    }
+}
+
 static void check_version(const char *text)
 {
     struct xf_kong_version version;
+    enum xf_kong_topology topology;
     if (xf_kong_version_parse(text, &version)) {
         for (size_t i = 0; i < XF_COUNT(version.part); i++) {
             FUZZ_CHECK(version.part[i] >= -1 && version.part[i] <= 9999);
@@ -42,6 +63,15 @@ static void check_version(const char *text)
         }
         FUZZ_CHECK(xf_kong_version_compare(&version, &version) == 0);
         FUZZ_CHECK(xf_kong_version_same_minor(&version, &version));
+        FUZZ_CHECK(xf_kong_core_count(&version) <= 100);
+        for (size_t i = 0; i < xf_kong_plugin_subsystems_count; i++) {
+            FUZZ_CHECK(xf_kong_subsystem_count(&xf_kong_plugin_subsystems[i], &version) <=
+                       XF_KONG_SUBSYSTEM_MIGRATIONS_MAX);
+        }
+        check_paths(&version);
+    }
+    if (xf_kong_topology_parse(text, &topology)) {
+        FUZZ_CHECK(strcmp(xf_kong_topology_name(topology), text) == 0);
     }
 }
 
@@ -86,6 +116,30 @@ static void check_units(const char *text)
     FUZZ_CHECK(!xf_name_valid(text) || (strlen(text) < XF_NAME_BYTES && xf_plan_name_valid(text)));
 }
 
+/* Any text as a JSON string, under a ceiling; and the word that it may have meant. */
+static void check_text(const char *text, size_t size)
+{
+    static const char *const words[] = {"weight", "hold", "approve"};
+    struct xf_text json;
+    char uuid[XF_UUID_TEXT_BYTES];
+    xf_text_init(&json, 4096);
+    xf_text_json(&json, text, size);
+    FUZZ_CHECK(json.length <= 4096 && strlen(json.data) <= json.length);
+    FUZZ_CHECK(json.failed || (json.data[0] == '"' && json.data[json.length - 1] == '"'));
+    for (size_t i = 0; i < json.length; i++) {
+        FUZZ_CHECK((unsigned char) json.data[i] >= 0x20);
+    }
+    xf_text_clear(&json);
+    char *taken = xf_text_take(&json);
+    FUZZ_CHECK(taken == NULL || taken[0] == '\0');
+    free(taken);
+    xf_text_release(&json);
+    const char *near = xf_text_nearest(text, words, XF_COUNT(words));
+    FUZZ_CHECK(near == NULL || near[0] != '\0');
+    xf_uuid_make(uuid);
+    FUZZ_CHECK(xf_uuid_valid(uuid));
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     char *text = malloc(size + 1);
@@ -96,6 +150,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     check_version(text);
     check_schedule(text);
     check_units(text);
+    check_text(text, size);
     free(text);
     return 0;
 }

@@ -70,6 +70,8 @@ class Crossfade:
                                    "clusters": list(clusters)}},
             "clusters": {name: {"servers": list(servers)} for name, servers in clusters.items()},
         }
+        if valgrind():  # where a handshake alone takes seconds
+            self.config["timeouts"] = {"header": "2m"}
         for key, value in (extra or {}).items():
             if isinstance(value, dict) and isinstance(self.config.get(key), dict):
                 self.config[key].update(value)

@@ -6,7 +6,7 @@ import time
 
 
 # Seconds; whoever asks for Valgrind (harness/crossfade.py) has time.
-PATIENCE = 60.0 if os.environ.get("CROSSFADE_VALGRIND") else 10.0
+PATIENCE = 180.0 if os.environ.get("CROSSFADE_VALGRIND") else 10.0
 
 
 class Answer:

@@ -162,11 +162,31 @@ static void numbers_and_lengths_out_of_range_are_unreadable(void **state)
     }
 }
 
+/* A name that is no text must not look like a store that is lost: its proxy is a member. */
+static void a_roster_is_read_whatever_bytes_its_names_have(void **state)
+{
+    static const char answer[] = "*4\r\n$7\r\nversion\r\n$1\r\n7\r\n"
+                                 "$36\r\n" WRITE_ID "\r\n$9\r\nboot a\xff\"b\r\n";
+    (void) state;
+    struct xf_resp_reader *reader = xf_resp_reader_create();
+    redisReply *reply = NULL;
+    char *text = NULL;
+    assert_true(xf_resp_reader_feed(reader, answer, sizeof(answer) - 1));
+    assert_int_equal(xf_resp_reader_next(reader, &reply), XF_RESP_REPLY);
+    assert_int_equal(xf_redis_read_roster(reply, &text), XF_STORE_OK);
+    assert_string_equal(text, "{\"version\":\"7\",\"members\":[[\"" WRITE_ID
+                              "\",\"a\xef\xbf\xbd\\\"b\"]]}");
+    free(text);
+    freeReplyObject(reply);
+    xf_resp_reader_destroy(reader);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_is_ours_is_read),
         cmocka_unit_test(a_hundred_thousand_mutations_are_read_or_unreadable),
+        cmocka_unit_test(a_roster_is_read_whatever_bytes_its_names_have),
         cmocka_unit_test(numbers_and_lengths_out_of_range_are_unreadable),
     };
     return cmocka_run_group_tests_name("store_redis_reply", tests, NULL, NULL);
