@@ -89,8 +89,8 @@ static void say(struct xf_verb_call *call, const struct xf_document_drain *order
 void xf_verb_drain(struct xf_verb_call *call)
 {
     struct xf_document_drain order = {.number = call->document->drain.number + 1};
-    const char *cluster = choose_cluster(call);
-    if (cluster == NULL || !read_pace(call, &order) || !xf_verb_begin(call)) {
+    const char *cluster = read_pace(call, &order) ? choose_cluster(call) : NULL;
+    if (cluster == NULL || !xf_verb_begin(call)) {
         return;
     }
     (void) snprintf(order.cluster, sizeof(order.cluster), "%s", cluster);

@@ -186,6 +186,7 @@ def test_several_proxies_share_the_rate_by_what_they_hold(fleet, sockets):
 def test_drain_by_hand_ends_what_was_there_and_no_more(pair):
     sockets = pair.sockets
     assert pair.cli("drain").code == 6
+    assert pair.cli("drain", "--rate", "fast").code == 2
     assert pair.cli("drain", "--cluster", "nope").code == 2
     assert pair.cli("drain", "--cluster", "v1", "--rate", "20").code == 2
     assert pair.cli("drain", "--cluster", "v1", "--rate", "1/s", "--now").code == 2
