@@ -201,6 +201,8 @@ void xf_change_end(struct xf_change *change, const char *live, const char *outco
     memcpy(after->live, name, sizeof(name));
     memcpy(after->last.cutover, after->cutover, sizeof(after->cutover));
     (void) snprintf(after->last.outcome, sizeof(after->last.outcome), "%s", outcome);
+    memcpy(after->last.from, after->from, sizeof(after->from));
+    memcpy(after->last.to, after->to, sizeof(after->to));
     after->last.at_ms = change->facts->wall_ms;
     after->from[0] = '\0';
     after->to[0] = '\0';

@@ -209,7 +209,7 @@ void xf_verb_abort(struct xf_verb_call *call)
                            "abort: %s is finalized and %s is live; the way back is a new cutover: "
                            "`crossfade start --service %s --to %s`",
                            document->cutover, document->live, document->service,
-                           document->signalled[0] != '\0' ? document->signalled : "CLUSTER");
+                           document->last.from[0] != '\0' ? document->last.from : "CLUSTER");
         break;
     case XF_CUTOVER_IDLE:
     case XF_CUTOVER_STATES:

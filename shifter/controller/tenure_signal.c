@@ -13,9 +13,13 @@
 
 void xf_tenure_signal_record(const struct xf_document *document, struct xf_signal_record *ret)
 {
-    /* After the end from and to are gone from the document: then live is `to`. */
-    const char *from = document->from[0] != '\0' ? document->from : document->signalled;
-    const char *to = document->to[0] != '\0' ? document->to : document->live;
+    bool over = document->from[0] == '\0'; /* then it is the last one */
+    const char *from = over ? document->last.from : document->from;
+    const char *to = over ? document->last.to : document->to;
+    if (from[0] == '\0') { /* a document from before the last one's clusters were kept */
+        from = document->signalled;
+        to = document->live;
+    }
     *ret = (struct xf_signal_record){
         .sequence = document->signal.sequence,
         .event = document->signal.sequence == 2 ? XF_SIGNAL_REVOKED : XF_SIGNAL_DECOMMISSION,

@@ -121,7 +121,8 @@ struct xf_document {
     char revoked_by[XF_ACTOR_BYTES]; /* `abort --force` in safe: who; empty: nobody */
     struct {
         char cutover[XF_CUTOVER_ID_BYTES];
-        char outcome[32]; /* finalized | aborted; empty: none yet */
+        char outcome[32];                            /* finalized | aborted; empty: none yet */
+        char from[XF_NAME_BYTES], to[XF_NAME_BYTES]; /* its blue and green */
         int64_t at_ms;
     } last;
     struct {

@@ -85,8 +85,9 @@ static void put_cutover(json_t *root, const struct xf_document *document, bool *
 static void put_ends(json_t *root, const struct xf_document *document, bool *ok)
 {
     xf_json_put(root, "last",
-                json_pack("{s:s, s:s, s:I}", "cutover", document->last.cutover, "outcome",
-                          document->last.outcome, "at_ms", (json_int_t) document->last.at_ms),
+                json_pack("{s:s, s:s, s:s, s:s, s:I}", "cutover", document->last.cutover, "outcome",
+                          document->last.outcome, "from", document->last.from, "to",
+                          document->last.to, "at_ms", (json_int_t) document->last.at_ms),
                 ok);
     xf_json_put(root, "signal",
                 json_pack("{s:s, s:i, s:I, s:I}", "key", document->signal.key, "sequence",
@@ -148,13 +149,19 @@ char *xf_document_write(const struct xf_document *document)
 }
 
 /* A cluster's name, or empty. */
-static void read_name(struct xf_json *reader, const json_t *root, const char *key,
-                      char out[XF_NAME_BYTES])
+static void read_a_name(struct xf_json *reader, const json_t *root, const char *key,
+                        enum xf_json_need need, char out[XF_NAME_BYTES])
 {
-    xf_json_string(reader, root, key, XF_JSON_NEEDED, out, XF_NAME_BYTES);
+    xf_json_string(reader, root, key, need, out, XF_NAME_BYTES);
     if (!reader->failed && out[0] != '\0' && !xf_name_valid(out)) {
         xf_json_fail(reader, key, "is not a valid name");
     }
+}
+
+static void read_name(struct xf_json *reader, const json_t *root, const char *key,
+                      char out[XF_NAME_BYTES])
+{
+    read_a_name(reader, root, key, XF_JSON_NEEDED, out);
 }
 
 static void read_seed(struct xf_json *reader, const json_t *root, uint64_t *ret)
@@ -298,6 +305,8 @@ static void read_ends(struct xf_json *reader, const json_t *root, struct xf_docu
                    sizeof(document->last.cutover));
     xf_json_string(reader, last, "outcome", XF_JSON_NEEDED, document->last.outcome,
                    sizeof(document->last.outcome));
+    read_a_name(reader, last, "from", XF_JSON_OPTIONAL, document->last.from);
+    read_a_name(reader, last, "to", XF_JSON_OPTIONAL, document->last.to);
     xf_json_int(reader, last, "at_ms", XF_JSON_NEEDED, 0, INT64_MAX / 4, &document->last.at_ms);
     const json_t *signal = xf_json_object(reader, root, "signal", XF_JSON_NEEDED);
     xf_json_string(reader, signal, "key", XF_JSON_NEEDED, document->signal.key,

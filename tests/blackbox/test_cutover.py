@@ -89,7 +89,8 @@ def test_a_whole_cutover_ends_with_the_signal_and_the_next_may_begin(pair):
     status = pair.status()
     assert status["state"] == "finalized" and status["live"] == "v2"
     assert status["last"] == {"cutover": "release/1", "outcome": "finalized", "at": status["last"]["at"]}
-    assert pair.cli("abort").code == 6
+    refused = pair.cli("abort")
+    assert refused.code == 6 and "crossfade start --service gateway --to v1" in refused.err
     back = plan(steps, name="again")
     back["to"] = "v1"
     assert "again/2" in pair.cli("start", pair.plan(back)).out
@@ -306,7 +307,12 @@ def test_the_signal_is_delivered_until_taken_with_one_key_and_a_signature(crossf
     made.wait_status(lambda s: s["signal"]["key"] == "release/2" and s["signal"]["accepted_at"] is not None)
     assert json.loads(receiver.calls[-1][1])["key"] == "release/2"
     assert "CROSSFADE_KEY=release/2" in said.read_text().splitlines()
-    assert json.loads(made.admin("/v1/services/gateway/signal/release%2F2").body)["from"] == "v2"
+    # Once it is taken back its receivers, and who asks, still hear of the same two clusters.
+    made.cli("abort", "--force", check=0)
+    made.wait_status(lambda s: s["state"] == "aborted")
+    record = json.loads(receiver.calls[-1][1])
+    assert record == json.loads(made.admin("/v1/services/gateway/signal/release%2F2").body)
+    assert (record["event"], record["sequence"], record["from"], record["to"]) == ("revoked", 2, "v2", "v1")
 
 
 def test_a_request_in_flight_on_blue_blocks_the_signal_and_is_named(crossfade, upstream):
