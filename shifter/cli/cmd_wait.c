@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #define LOOK_MS 200
+#define HISTORY "history?count=5000&since_ms=0" /* as many as the leader gives */
 
 enum goal { GOAL_WEIGHT, GOAL_HELD, GOAL_SAFE, GOAL_FINALIZED };
 
@@ -89,16 +90,48 @@ static const json_t *person_hold(const json_t *status)
     return NULL;
 }
 
+/* How a cutover before the last one ended, by the log; idle: that is not known. */
+static enum xf_cutover_state end_in_log(const struct xf_cli *cli, const char *cutover)
+{
+    struct xf_error err;
+    json_t *history = NULL;
+    enum xf_cutover_state end = XF_CUTOVER_IDLE;
+    size_t i;
+    json_t *entry;
+    if (xf_cli_try_get(cli, HISTORY, &history, &err) != 0) {
+        return XF_CUTOVER_IDLE;
+    }
+    json_array_foreach(json_object_get(history, "entries"), i, entry)
+    {
+        enum xf_cutover_state state = state_of(json_object_get(entry, "after"));
+        bool ends = state == XF_CUTOVER_FINALIZED || state == XF_CUTOVER_ABORTED;
+        if (ends && strcmp(xf_cli_text(entry, "cutover", ""), cutover) == 0) {
+            end = state;
+            break;
+        }
+    }
+    json_decref(history);
+    return end;
+}
+
 /* The cutover waited for is no longer the one at hand: how did it end? */
-static int ended_elsewhere(const struct wish *wish, const json_t *status)
+static int ended_elsewhere(const struct xf_cli *cli, const struct wish *wish, const json_t *status)
 {
     const json_t *last = json_object_get(status, "last");
-    if (strcmp(xf_cli_text(last, "cutover", ""), wish->cutover) != 0) {
-        xf_cli_note("crossfade wait: %s is not the cutover at hand, nor the last one",
-                    wish->cutover);
+    bool is_last = strcmp(xf_cli_text(last, "cutover", ""), wish->cutover) == 0;
+    enum xf_cutover_state end = XF_CUTOVER_ABORTED;
+    if (!is_last) {
+        end = end_in_log(cli, wish->cutover);
+    } else if (strcmp(xf_cli_text(last, "outcome", ""), "finalized") == 0) {
+        end = XF_CUTOVER_FINALIZED;
+    }
+    if (end == XF_CUTOVER_IDLE) {
+        xf_cli_note(
+            "crossfade wait: %s is not the cutover at hand, nor one whose end is in the log",
+            wish->cutover);
         return 6;
     }
-    if (strcmp(xf_cli_text(last, "outcome", ""), "finalized") == 0) {
+    if (end == XF_CUTOVER_FINALIZED) {
         return 0;
     }
     xf_cli_note("%s was aborted", wish->cutover);
@@ -106,7 +139,7 @@ static int ended_elsewhere(const struct wish *wish, const json_t *status)
 }
 
 /* -1: go on waiting; else the exit code, explained. */
-static int judge_status(struct wish *wish, const json_t *status)
+static int judge_status(const struct xf_cli *cli, struct wish *wish, const json_t *status)
 {
     const char *cutover = xf_cli_text(status, "cutover", "");
     enum xf_cutover_state state = state_of(status);
@@ -120,7 +153,7 @@ static int judge_status(struct wish *wish, const json_t *status)
         return 6;
     }
     if (strcmp(wish->cutover, cutover) != 0) {
-        return ended_elsewhere(wish, status);
+        return ended_elsewhere(cli, wish, status);
     }
     if (reached(wish, status)) {
         return 0;
@@ -160,7 +193,7 @@ int xf_cli_wait(const struct xf_cli *cli, const char *wait_for, const char *cuto
         if (xf_cli_try_get(cli, "status", &status, &err) == 0) {
             seen = true;
             told = false;
-            result = judge_status(&wish, status);
+            result = judge_status(cli, &wish, status);
             json_decref(status);
             if (result >= 0) {
                 return result;

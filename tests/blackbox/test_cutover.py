@@ -313,6 +313,9 @@ def test_the_signal_is_delivered_until_taken_with_one_key_and_a_signature(crossf
     record = json.loads(receiver.calls[-1][1])
     assert record == json.loads(made.admin("/v1/services/gateway/signal/release%2F2").body)
     assert (record["event"], record["sequence"], record["from"], record["to"]) == ("revoked", 2, "v2", "v1")
+    made.cli("wait", "--for", "finalized", "--cutover", "release/1", "--timeout", "5s", check=0)  # before the last
+    assert made.cli("wait", "--for", "safe", "--cutover", "release/2", "--timeout", "5s").code == 5
+    assert made.cli("wait", "--for", "safe", "--cutover", "release/9", "--timeout", "5s").code == 6
 
 
 def test_a_request_in_flight_on_blue_blocks_the_signal_and_is_named(crossfade, upstream):
