@@ -68,16 +68,34 @@ static void print_when_changed(const struct xf_text *line, char **last)
     *last = strdup(line->data);
 }
 
-/* One look.  `terminal`: redraws; else prints a line if something changed. */
-static void look(const struct xf_cli *cli, bool terminal, char **last)
+static void print_json(const json_t *status)
 {
-    struct xf_error err;
+    if (status != NULL) {
+        json_dumpf(status, stdout, JSON_COMPACT);
+        putchar('\n');
+        fflush(stdout);
+    }
+}
+
+/* One look.  `terminal`: redraws; else prints a line if something changed.  A daemon that is away
+ * is ridden out; -1: what was asked for is not there, or not for whom asks. */
+static int look(const struct xf_cli *cli, bool terminal, char **last, struct xf_error *err)
+{
     struct xf_text page;
     json_t *status = NULL;
+    bool away = xf_cli_try_get(cli, "status", &status, err) != 0;
+    if (away && (err->code == XF_E_USAGE || err->code == XF_E_DENIED)) {
+        return -1;
+    }
+    if (cli->json) {
+        print_json(status);
+        json_decref(status);
+        return 0;
+    }
     xf_text_init(&page, PAGE_BYTES_MAX);
-    if (xf_cli_try_get(cli, "status", &status, &err) != 0) {
+    if (away) {
         xf_text_printf(&page, terminal ? "waiting for the daemon: %s\n" : "daemon away: %s",
-                       err.message);
+                       err->message);
     } else if (terminal) {
         struct xf_show_options options = {.colour = xf_show_may_colour(STDOUT_FILENO),
                                           .columns = terminal_columns()};
@@ -92,6 +110,7 @@ static void look(const struct xf_cli *cli, bool terminal, char **last)
     }
     json_decref(status);
     xf_text_release(&page);
+    return 0;
 }
 
 int xf_cmd_watch(int argc, char **argv)
@@ -113,21 +132,14 @@ int xf_cmd_watch(int argc, char **argv)
     if (terminal) {
         fputs("\033[2J", stdout);
     }
-    while (!interrupted && !ferror(stdout)) {
-        if (cli.json) {
-            json_t *status = NULL;
-            struct xf_error err;
-            if (xf_cli_try_get(&cli, "status", &status, &err) == 0) {
-                json_dumpf(status, stdout, JSON_COMPACT);
-                putchar('\n');
-                fflush(stdout);
-                json_decref(status);
-            }
+    while (result == 0 && !interrupted && !ferror(stdout)) {
+        struct xf_error err;
+        if (look(&cli, terminal, &last, &err) != 0) {
+            result = xf_cli_fail(&err);
         } else {
-            look(&cli, terminal, &last);
+            usleep((useconds_t) every_ms * 1000);
         }
-        usleep((useconds_t) every_ms * 1000);
     }
     free(last);
-    return 0;
+    return result;
 }

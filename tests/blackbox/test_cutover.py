@@ -184,6 +184,7 @@ def test_exit_codes_of_conflicts_and_bad_words(pair):
     assert pair.cli("weight", "101%").code == 2
     assert pair.cli("pause", "--bogus").code == 2
     assert pair.cli("--service", "nope", "status").code == 2
+    assert pair.cli("--service", "nope", "watch").code == 2
     pair.cli("start", path, check=0)
     again = pair.cli("start", path)
     assert again.code == 4 and "release/1" in again.err
