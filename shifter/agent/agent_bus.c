@@ -136,7 +136,8 @@ static void take_state(struct xf_agent *agent, const json_t *message)
         service->source = XF_AGENT_BUS;
         service->confirmed_ms = xf_clock_wall_ms(agent->clock);
         service->fork = false;
-        agent->snapshot_due = agent->snapshot_due || order > 0;
+        agent->snapshot_due = agent->snapshot_due || order > 0 || agent->forgotten;
+        agent->forgotten = false;
     }
     if (service->document != NULL) {
         xf_agent_local_reconcile(agent, service);
@@ -198,6 +199,20 @@ static void bus_refused(void *context, const char *why)
            agent->self.id, xf_log_quote(why != NULL ? why : "no longer", quoted));
 }
 
+/* The fleet may have finished without it: what it knows itself does not serve until it has heard
+ * the state. */
+static void bus_forgotten(void *context)
+{
+    struct xf_agent *agent = context;
+    if (!agent->forgotten) {
+        agent->forgotten = true;
+        xf_log(XF_LOG_ERROR, "agent.forgotten",
+               "proxy=%s text=\"an operator had the fleet forget this proxy; it joins again\"",
+               agent->self.id);
+        xf_agent_start_forgotten(agent);
+    }
+}
+
 /* A fresh store, made anew where the old one was lost, is told again; any other state whose first
  * document had another id is another installation's. */
 static bool bus_ours(void *context, const char *name, const struct xf_version *version,
@@ -240,6 +255,7 @@ static void try_follow(evutil_socket_t fd, short what, void *arg)
                                        .connected = bus_connected,
                                        .context = agent,
                                        .refused = bus_refused,
+                                       .forgotten = bus_forgotten,
                                        .ours = bus_ours,
                                        .self = &agent->self};
     struct xf_error err = {0};

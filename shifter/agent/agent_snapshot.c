@@ -59,9 +59,10 @@ static json_t *format_services(const struct xf_snapshot *snapshot)
 
 char *xf_snapshot_format(const struct xf_snapshot *snapshot, size_t *ret_length)
 {
-    json_t *root = json_pack("{s:i, s:s, s:I, s:b, s:o}", "schema", SNAPSHOT_SCHEMA, "proxy",
+    json_t *root = json_pack("{s:i, s:s, s:I, s:b, s:b, s:o}", "schema", SNAPSHOT_SCHEMA, "proxy",
                              snapshot->proxy, "saved_ms", (json_int_t) snapshot->saved_ms, "left",
-                             snapshot->left, "services", format_services(snapshot));
+                             snapshot->left, "forgotten", snapshot->forgotten, "services",
+                             format_services(snapshot));
     char *body = root != NULL ? json_dumps(root, JSON_COMPACT) : NULL;
     json_decref(root);
     if (body == NULL) {
@@ -197,6 +198,7 @@ static int read_root(json_t *root, struct xf_snapshot *ret, struct xf_error *err
     memcpy(ret->proxy, proxy, XF_UUID_TEXT_BYTES);
     ret->saved_ms = (int64_t) saved_ms;
     ret->left = json_is_true(json_object_get(root, "left"));
+    ret->forgotten = json_is_true(json_object_get(root, "forgotten"));
     return read_services(json_object_get(root, "services"), ret, err);
 }
 
@@ -237,6 +239,12 @@ bool xf_snapshot_usable(const struct xf_snapshot *snapshot, int64_t wall_ms, int
         (void) XF_FAIL(err, XF_E_REFUSED,
                        "the snapshot was written when this proxy left the fleet; the fleet may "
                        "have finished without it (--allow-stale serves with it)");
+        return false;
+    }
+    if (snapshot->forgotten) {
+        (void) XF_FAIL(err, XF_E_REFUSED,
+                       "this proxy was forgotten; the fleet may have finished without it "
+                       "(--allow-stale serves with its snapshot)");
         return false;
     }
     char age[XF_DURATION_TEXT_BYTES];

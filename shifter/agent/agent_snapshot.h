@@ -40,6 +40,7 @@ struct xf_snapshot {
     char proxy[XF_UUID_TEXT_BYTES];       /* who wrote it */
     int64_t saved_ms;                     /* wall clock at which it was known to be current */
     bool left;                            /* written when this proxy left the roster */
+    bool forgotten;                       /* written when it read that it was forgotten */
     struct xf_snapshot_service *services; /* owned */
     unsigned services_count;
 };
@@ -50,7 +51,7 @@ XF_NODISCARD int xf_snapshot_parse(const char *text, size_t length, struct xf_sn
                                    struct xf_error *err);
 void xf_snapshot_release(struct xf_snapshot *snapshot); /* accepts a zeroed one */
 
-/* Whether it may serve by itself; false fills `err` with why not (too old, or `left`). */
+/* Whether it may serve by itself; false fills `err` with why not (too old, `left`, `forgotten`). */
 bool xf_snapshot_usable(const struct xf_snapshot *snapshot, int64_t wall_ms, int64_t age_ms_max,
                         struct xf_error *err);
 

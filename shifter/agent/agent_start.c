@@ -75,6 +75,16 @@ void xf_agent_start_load(struct xf_agent *agent)
     xf_snapshot_release(&snapshot);
 }
 
+void xf_agent_start_forgotten(struct xf_agent *agent)
+{
+    struct xf_snapshot mark = {.forgotten = true};
+    struct xf_error err = {0};
+    xf_agent_start_save(agent);
+    if (!agent->start->allow_stale && !xf_snapshot_usable(&mark, 0, 0, &err)) {
+        xf_agent_copy(agent->snapshot_error, sizeof(agent->snapshot_error), err.message);
+    }
+}
+
 void xf_agent_start_fall_back(struct xf_agent *agent)
 {
     bool changed = false;
@@ -104,7 +114,8 @@ void xf_agent_start_fall_back(struct xf_agent *agent)
 void xf_agent_start_save(struct xf_agent *agent)
 {
     struct xf_snapshot_service services[XF_SERVICES_MAX];
-    struct xf_snapshot snapshot = {.left = agent->left, .services = services};
+    struct xf_snapshot snapshot = {
+        .left = agent->left, .forgotten = agent->forgotten, .services = services};
     memcpy(snapshot.proxy, agent->self.id, sizeof(snapshot.proxy));
     snapshot.saved_ms = INT64_MAX;
     for (unsigned i = 0; i < agent->services_count; i++) {

@@ -118,7 +118,8 @@ struct xf_agent {
     struct xf_bus_agent *bus; /* NULL: not possible; xf_agent_bus_problem says why */
     struct event *bus_retry;
     bool bus_up;
-    bool refused; /* another live boot has this identity: nothing is served from the snapshot */
+    bool forgotten; /* by an operator, and no state was heard since */
+    bool refused;   /* another live boot has this identity: nothing is served from the snapshot */
     int64_t bus_changed_ms; /* wall clock */
     int64_t bus_lost_ms;    /* monotonic: since when it is not connected */
     int64_t beat_sent_ms;   /* monotonic: of the last heartbeat that was sent; 0: none */
@@ -242,6 +243,8 @@ void xf_agent_start_load(struct xf_agent *agent);
 /* After 10 s without the bus: the snapshot, else --assume-live. */
 void xf_agent_start_fall_back(struct xf_agent *agent);
 void xf_agent_start_save(struct xf_agent *agent);
+/* It reads that it was forgotten: the snapshot is marked, and serves no longer by itself. */
+void xf_agent_start_forgotten(struct xf_agent *agent);
 /* Whether every service has a route; false: `reason` says why not. */
 bool xf_agent_start_ready(struct xf_agent *agent, char *reason, size_t bytes);
 

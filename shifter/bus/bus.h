@@ -62,6 +62,9 @@ struct xf_bus_agent_calls {
     /* Another live boot has this proxy's identity: it does not join, and must not serve, for
      * `why`.  NULL: no longer.  The callback may be NULL. */
     void (*refused)(void *context, const char *why);
+    /* Somebody told the leader to forget this proxy; called again until it has joined.  May be
+     * NULL. */
+    void (*forgotten)(void *context);
     /* Whether a state that stands in a fleet's store is of the installation that the proxy belongs
      * to; asked before it joins a roster, and while not, it is not connected.  NULL: it is. */
     bool (*ours)(void *context, const char *service, const struct xf_version *version,

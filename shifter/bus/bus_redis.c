@@ -308,14 +308,18 @@ static void got_member(void *context, const redisReply *reply, const char *why)
     struct followed *service = context;
     struct redis_agent *agent = service->agent;
     XF_ASSERT(agent->magic == AGENT_MAGIC);
-    xf_bus_roster_seen(agent->roster, (unsigned) (service - agent->services), reply);
+    if (xf_bus_roster_seen(agent->roster, (unsigned) (service - agent->services), reply) &&
+        agent->calls.forgotten != NULL) {
+        agent->calls.forgotten(agent->calls.context);
+    }
     answered(service, reply);
 }
 
 static void ask_roster(struct redis_agent *agent, struct followed *service)
 {
     char key[XF_REDIS_KEY_BYTES];
-    const char *const member[] = {"HMGET", key, agent->self_id, xf_bus_roster_claim(agent->roster)};
+    const char *const member[] = {"HMGET", key, agent->self_id, xf_bus_roster_claim(agent->roster),
+                                  xf_bus_roster_gone(agent->roster)};
     xf_redis_key(agent->config, service->name, "roster", key);
     ask(service, XF_COUNT(member), member, got_member);
 }

@@ -39,7 +39,7 @@ static const char join_text[] =
     "  return have[1]\n"
     "end\n"
     "local time = redis.call('TIME')\n"
-    "redis.call('HDEL', KEYS[1], ARGV[3])\n"
+    "redis.call('HDEL', KEYS[1], ARGV[3], 'gone.' .. ARGV[1])\n"
     "redis.call('HSET', KEYS[1], ARGV[1], ARGV[2], 'version', time[1] .. '.' .. time[2])\n"
     "return redis.status_reply('OK')\n";
 
@@ -78,6 +78,7 @@ struct xf_bus_roster {
     xf_bus_refused *refused;
     void *context;
     char claim[FIELD_BYTES]; /* the field of claims to this identity */
+    char gone[FIELD_BYTES];  /* the field that says that it was forgotten */
     char id[XF_UUID_TEXT_BYTES];
     char value[VALUE_BYTES];
     bool left;
@@ -210,6 +211,7 @@ struct xf_bus_roster *xf_bus_roster_create(const struct xf_config *config, struc
     roster->context = context;
     memcpy(roster->id, self->id, sizeof(roster->id));
     snprintf(roster->claim, sizeof(roster->claim), "claim.%s", self->id);
+    snprintf(roster->gone, sizeof(roster->gone), "gone.%s", self->id);
     snprintf(roster->value, sizeof(roster->value), "%s %s", self->boot, self->name);
     roster->places = calloc(config->services_count + 1, sizeof(*roster->places));
     if (roster->places == NULL) {
@@ -234,14 +236,14 @@ void xf_bus_roster_join(struct xf_bus_roster *roster)
     }
 }
 
-void xf_bus_roster_seen(struct xf_bus_roster *roster, unsigned service, const redisReply *reply)
+bool xf_bus_roster_seen(struct xf_bus_roster *roster, unsigned service, const redisReply *reply)
 {
     XF_ASSERT(service < roster->count);
     if (reply == NULL) {
-        return; /* nothing was read */
+        return false; /* nothing was read */
     }
     struct place *place = &roster->places[service];
-    bool read = reply->type == REDIS_REPLY_ARRAY && reply->elements == 2;
+    bool read = reply->type == REDIS_REPLY_ARRAY && reply->elements == 3;
     place->in = read && reply->element[0]->type == REDIS_REPLY_STRING &&
                 strncmp(reply->element[0]->str, roster->value, XF_UUID_TEXT_BYTES - 1) == 0;
     if (place->in && !place->joined) {
@@ -253,6 +255,12 @@ void xf_bus_roster_seen(struct xf_bus_roster *roster, unsigned service, const re
         strncmp(claim->str, roster->value, XF_UUID_TEXT_BYTES - 1) != 0) {
         deny(place, claim->str);
     }
+    return read && !place->in && reply->element[2]->type == REDIS_REPLY_STRING;
+}
+
+const char *xf_bus_roster_gone(const struct xf_bus_roster *roster)
+{
+    return roster->gone;
 }
 
 const char *xf_bus_roster_claim(const struct xf_bus_roster *roster)

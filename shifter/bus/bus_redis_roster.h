@@ -23,10 +23,13 @@ struct xf_bus_roster *xf_bus_roster_create(const struct xf_config *config, struc
                                            xf_bus_refused *refused, void *context);
 /* The field of a roster in which another boot claims this proxy's place. */
 const char *xf_bus_roster_claim(const struct xf_bus_roster *roster);
+/* The field that says that this proxy was forgotten. */
+const char *xf_bus_roster_gone(const struct xf_bus_roster *roster);
 /* Joins where this proxy is not known to be in; asked for often. */
 void xf_bus_roster_join(struct xf_bus_roster *roster);
-/* The service's roster was read: HMGET of this proxy's id and of xf_bus_roster_claim. */
-void xf_bus_roster_seen(struct xf_bus_roster *roster, unsigned service, const redisReply *reply);
+/* The service's roster was read: HMGET of this proxy's id, of xf_bus_roster_claim and of
+ * xf_bus_roster_gone.  True: it was forgotten there, and has not joined again. */
+bool xf_bus_roster_seen(struct xf_bus_roster *roster, unsigned service, const redisReply *reply);
 /* Whether it is, or in this process once was, in the service's roster. */
 bool xf_bus_roster_joined(const struct xf_bus_roster *roster, unsigned service);
 bool xf_bus_roster_joined_all(const struct xf_bus_roster *roster);

@@ -89,6 +89,29 @@ bool xf_tenure_members_keep(const struct xf_tenure *tenure, struct xf_document *
     return true;
 }
 
+/* Lost: the proxy is no member all the same, only its own snapshot is not told. */
+static void marked(void *context, enum xf_store_result result, const char *message)
+{
+    (void) context;
+    (void) result;
+    (void) message;
+}
+
+void xf_tenure_members_forget(struct xf_tenure *tenure, const char *proxy)
+{
+    struct xf_store *store = tenure->options.store;
+    const struct xf_member *member = xf_roster_find(tenure->options.roster, proxy);
+    char id[XF_UUID_TEXT_BYTES] = "";
+    if (member != NULL) {
+        memcpy(id, member->heartbeat.proxy.id, sizeof(id));
+    }
+    if (xf_roster_forget(tenure->options.roster, proxy, xf_tenure_now(tenure)) &&
+        store->calls->forget_member != NULL) {
+        store->calls->forget_member(store, tenure->service->name, tenure->holder,
+                                    xf_lease_epoch(tenure->lease), id, marked, tenure);
+    }
+}
+
 void xf_tenure_members_expect(struct xf_tenure *tenure)
 {
     const char *text = tenure->document->members_json;

@@ -257,6 +257,8 @@ void xf_tenure_remember(struct xf_tenure *tenure, const struct xf_snapshot_servi
 /* tenure_members.c: who is known, from the checkpoint and from the store's roster. */
 void xf_tenure_members_recall(struct xf_tenure *tenure, const char *text);
 char *xf_tenure_members_text(const struct xf_tenure *tenure); /* the checkpoint `progress` */
+/* Forgets a member, by name or id, here and in the store's roster. */
+void xf_tenure_members_forget(struct xf_tenure *tenure, const char *proxy);
 /* Puts who is known into the document that is to be written; false: no memory. */
 bool xf_tenure_members_keep(const struct xf_tenure *tenure, struct xf_document *document);
 /* The state that is to be restored may name members whom nobody here has heard of: they are waited

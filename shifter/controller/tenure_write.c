@@ -143,9 +143,8 @@ static void adopt(struct xf_tenure *tenure)
     if (write->for_command) {
         const char *message = json_string_value(json_object_get(entry, "sentence"));
         if (strcmp(write->command.verb, "forget") == 0) {
-            const char *proxy =
-                json_string_value(json_object_get(write->command.arguments, "proxy"));
-            (void) xf_roster_forget(tenure->options.roster, proxy, xf_tenure_now(tenure));
+            xf_tenure_members_forget(
+                tenure, json_string_value(json_object_get(write->command.arguments, "proxy")));
         }
         xf_tenure_wait_for(tenure, &write->command, write->decision.exit_code, message);
     }

@@ -107,6 +107,10 @@ struct xf_store_vtable {
     /* A fleet's store (else NULL): who has joined, `{"version": …, "members": [[id, name] …]}`.
      * Without a roster, or where it is not ours, the version is `?`. */
     void (*read_roster)(struct xf_store *, const char *service, xf_store_got_text *, void *);
+    /* A fleet's store (else NULL): takes a member that was forgotten out of the roster, and leaves
+     * a mark for it to find there. */
+    void (*forget_member)(struct xf_store *, const char *service, const char *holder,
+                          uint64_t epoch, const char *id, xf_store_done *, void *);
     /* The store's wall clock in milliseconds, as text: the grid of the judge's cells. */
     void (*read_time)(struct xf_store *, xf_store_got_text *, void *);
     /* Publishes the signal's record where others can see it (`…:decommission`), re-checking

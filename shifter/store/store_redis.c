@@ -287,6 +287,14 @@ static void redis_write_checkpoint(struct xf_store *base, const char *service, c
                 context);
 }
 
+static void redis_forget_member(struct xf_store *base, const char *service, const char *holder,
+                                uint64_t epoch, const char *id, xf_store_done *callback,
+                                void *context)
+{
+    send_fenced(base, XF_SCRIPT_FORGET, true, service, "roster", holder, epoch, id, callback,
+                context);
+}
+
 static void redis_check_signal(struct xf_store *base, const char *service, const char *holder,
                                uint64_t epoch, const char *record, xf_store_done *callback,
                                void *context)
@@ -339,6 +347,7 @@ static const struct xf_store_vtable redis_calls = {
     .read_lease = redis_read_lease,
     .swap_lease = redis_swap_lease,
     .read_roster = redis_read_roster,
+    .forget_member = redis_forget_member,
     .read_time = redis_read_time,
     .write_signal = xf_redis_write_signal,
     .check_signal = redis_check_signal,

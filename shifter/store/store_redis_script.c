@@ -152,6 +152,16 @@ static const char announce_text[] =
            "redis.call('PUBLISH', KEYS[2], record)\n"
            "return redis.status_reply('OK')\n";
 
+/* KEYS: lease, roster.  ARGV: holder, epoch, id.  The mark stays until that proxy joins again. */
+static const char forget_text[] =
+    COMMON "if not leads(KEYS[1], ARGV[1], ARGV[2]) then return redis.status_reply('FENCED') end\n"
+           "local gone = redis.pcall('HDEL', KEYS[2], ARGV[3], 'claim.' .. ARGV[3])\n"
+           "if type(gone) == 'table' then return redis.status_reply('OK') end\n"
+           "local time = redis.call('TIME')\n"
+           "redis.call('HSET', KEYS[2], 'gone.' .. ARGV[3], '1',\n"
+           "           'version', time[1] .. '.' .. time[2])\n"
+           "return redis.status_reply('OK')\n";
+
 const char *xf_script_text(enum xf_script_name name)
 {
     switch (name) {
@@ -167,6 +177,8 @@ const char *xf_script_text(enum xf_script_name name)
         return check_signal_text;
     case XF_SCRIPT_ANNOUNCE:
         return announce_text;
+    case XF_SCRIPT_FORGET:
+        return forget_text;
     case XF_SCRIPTS:
         break;
     }

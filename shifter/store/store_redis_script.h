@@ -17,6 +17,7 @@ enum xf_script_name {
     XF_SCRIPT_SIGNAL,
     XF_SCRIPT_CHECK_SIGNAL,
     XF_SCRIPT_ANNOUNCE,
+    XF_SCRIPT_FORGET,
     XF_SCRIPTS
 };
 

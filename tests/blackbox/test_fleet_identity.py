@@ -101,6 +101,36 @@ def test_one_service_of_another_installation_is_named_though_the_others_are_ours
         assert "another installation" in ready_problem(other), ready_problem(other)
 
 
+@pytest.mark.long
+def test_a_proxy_that_was_forgotten_serves_only_after_it_has_joined_again(host, redis):
+    server = redis("redis")
+    one, two = host(server), host(server)
+    led(one, 2)
+    at(one, 30)
+    identity = (two.folder / "state" / "id").read_text().split()[0]
+    children = two.children()
+    two.process.popen.kill()
+    two.process.popen.wait()
+    for child in children:
+        os.kill(child.pid, signal.SIGKILL)
+    one.wait_status(lambda s: any(p["silent"] for p in s["proxies"]), 20, "silence")
+    one.cli("forget", identity, "--yes", check=0)
+    net.wait_until(lambda: "gone." + identity in server.command("HKEYS", KEY + "roster"), 10, "the mark")
+    assert identity not in server.command("HKEYS", KEY + "roster").split()
+    server.command("REPLICAOF", "127.0.0.1", "1")  # it can be read; nobody can join
+    two.start(ready=False)
+    net.wait_until(lambda: "event=agent.forgotten" in two.log, 20, "it reads that it was forgotten")
+    snapshot = two.folder / "state" / "snapshot"
+    net.wait_until(lambda: b'"forgotten":true' in snapshot.read_bytes(), 10, "a mark in its snapshot")
+    time.sleep(12)  # beyond the 10 s after which a snapshot serves
+    assert not net.accepts(two.port) and "forgotten" in ready_problem(two), ready_problem(two)
+    server.command("REPLICAOF", "NO", "ONE")
+    assert led(one, 2)["weight"] == {"desired": 30, "actual": 30}
+    net.wait_until(lambda: net.accepts(two.port), 20, "its listener")
+    net.wait_until(lambda: b'"forgotten":false' in snapshot.read_bytes(), 10, "a snapshot that may serve")
+    assert "event=roster.returned" in one.log + two.log
+
+
 def test_two_hosts_with_one_identity_serve_once(host, redis):
     server = redis("redis")
     one, twin = host(server), host(server, start=False)

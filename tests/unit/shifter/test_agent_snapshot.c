@@ -138,6 +138,10 @@ static void an_old_or_left_snapshot_may_not_serve(void **state)
     snapshot.left = true;
     assert_false(xf_snapshot_usable(&snapshot, snapshot.saved_ms, DAY_MS, &err));
     assert_non_null(strstr(err.message, "left"));
+    snapshot.left = false;
+    snapshot.forgotten = true;
+    assert_false(xf_snapshot_usable(&snapshot, snapshot.saved_ms, DAY_MS, &err));
+    assert_non_null(strstr(err.message, "forgotten"));
 }
 
 static void the_writer_puts_the_newest_text_on_disk(void **state)

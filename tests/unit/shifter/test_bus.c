@@ -1004,6 +1004,39 @@ static void redis_an_identity_is_refused_until_no_roster_refuses_it(void **state
     xf_bus_roster_destroy(roster);
 }
 
+static bool mark_is_gone(struct place *place)
+{
+    return strcmp(redis_by_hand(&place->redis, "HEXISTS cf:{test:gateway}:roster gone." TWIN),
+                  "0") == 0;
+}
+
+static void redis_who_was_forgotten_reads_it_and_joins_again(void **state)
+{
+    struct place *place = *state;
+    struct xf_resp_calls calls = {hear_ready, place};
+    struct xf_message_proxy self = {.id = TWIN, .boot = OTHER, .name = "host"};
+    redisReply nothing = {.type = REDIS_REPLY_NIL};
+    redisReply mark = {.type = REDIS_REPLY_STRING, .str = (char *) "1", .len = 1};
+    redisReply *fields[] = {&nothing, &nothing, &mark};
+    redisReply read = {.type = REDIS_REPLY_ARRAY, .elements = 3, .element = fields};
+    place->config.services_count = 1;
+    told.joins = 0;
+    struct xf_resp *resp =
+        xf_resp_create(place->loop, xf_clock_system(), &place->config.store, &calls);
+    struct xf_bus_roster *roster =
+        xf_bus_roster_create(&place->config, resp, &self, tell_joined, tell_refused, place);
+    redis_by_hand(&place->redis, "HSET cf:{test:gateway}:roster version 1 gone." TWIN " 1");
+    assert_true(until(place, agent_is_up));
+    assert_true(xf_bus_roster_seen(roster, 0, &read));
+    xf_bus_roster_join(roster);
+    assert_true(until(place, one_is_joined));
+    assert_true(mark_is_gone(place));
+    fields[2] = &nothing;
+    assert_false(xf_bus_roster_seen(roster, 0, &read)); /* only not in: it joins, as ever */
+    xf_resp_destroy(resp);
+    xf_bus_roster_destroy(roster);
+}
+
 #define ON_REDIS(test) cmocka_unit_test_setup_teardown(test, setup_redis, teardown_redis)
 #define ON_LOCAL(test) cmocka_unit_test_setup_teardown(test, setup_local, teardown_local)
 #define CONTRACT(on)                                                                               \
@@ -1040,6 +1073,7 @@ int main(void)
         ON_REDIS(redis_an_agent_joins_its_rosters_before_it_hears_a_state_and_leaves_them),
         ON_REDIS(redis_a_refusal_that_came_late_still_refuses),
         ON_REDIS(redis_an_identity_is_refused_until_no_roster_refuses_it),
+        ON_REDIS(redis_who_was_forgotten_reads_it_and_joins_again),
         ON_REDIS(redis_the_least_rights_that_are_documented_are_enough),
     };
     return cmocka_run_group_tests_name("local", local_tests, NULL, NULL) +
