@@ -129,6 +129,12 @@ static bool route_service(struct xf_agent *agent, struct xf_admin_exchange *exch
                           enum xf_admin_kind kind)
 {
     const char *what = path->segment[3];
+    int place = xf_config_find_service(agent->config, path->segment[2]);
+    if (kind == XF_ADMIN_QUESTION && place >= 0 && agent->config->services[place].follows >= 0 &&
+        strcmp(what, "status") == 0) { /* the leader knows only whom it follows: from here alone */
+        xf_admin_answer_json(exchange, 200, xf_agent_view_status(agent, path->segment[2]));
+        return true;
+    }
     const char *service = find_service(agent, exchange, path->segment[2], what);
     if (service == NULL) {
         return true;

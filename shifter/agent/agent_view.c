@@ -166,6 +166,44 @@ static void view_document(const struct xf_agent *agent, const struct xf_agent_se
     ret->document = memory->shown;
 }
 
+/* In a follower's view its own cluster stands where the document names the one it pairs with. */
+static void pair_name(const struct xf_config *config, const struct xf_config_service *leading,
+                      const struct xf_config_service *follower, char name[XF_NAME_BYTES])
+{
+    for (unsigned i = 0; i < leading->clusters_count && i < follower->clusters_count; i++) {
+        if (strcmp(config->clusters[leading->clusters[i]].name, name) == 0) {
+            (void) snprintf(name, XF_NAME_BYTES, "%s",
+                            config->clusters[follower->clusters[i]].name);
+            return;
+        }
+    }
+}
+
+/* The followed service's document, as it concerns its follower, which is never split. */
+static void view_follower(struct xf_agent *agent, unsigned place, struct memory *memory,
+                          struct xf_status_view *ret)
+{
+    const struct xf_agent_service *service = &agent->services[place];
+    const struct xf_agent_service *deciding = xf_agent_deciding(agent, place);
+    const struct xf_config_service *leading = &agent->config->services[deciding - agent->services];
+    if (memory->shown == NULL && ret->document != NULL) {
+        memory->shown = xf_document_copy(ret->document);
+    }
+    ret->document = memory->shown;
+    if (memory->shown != NULL) {
+        pair_name(agent->config, leading, &agent->config->services[place], memory->shown->live);
+        pair_name(agent->config, leading, &agent->config->services[place], memory->shown->from);
+        pair_name(agent->config, leading, &agent->config->services[place], memory->shown->to);
+        memory->shown->weight = service->weight;
+    }
+    if (xf_agent_bus_led(agent, deciding)) {
+        ret->leader.known = true;
+        ret->leader.name = deciding->leader_name;
+        ret->leader.id = deciding->leader_id;
+        ret->leader.epoch = deciding->version.epoch;
+    }
+}
+
 static void view_proxy(const struct xf_agent *agent, const struct xf_agent_service *service,
                        struct xf_status_proxy *ret)
 {
@@ -180,18 +218,19 @@ static int view_service(struct xf_agent *agent, unsigned place, struct memory *m
                         struct xf_status_view *ret)
 {
     const struct xf_config_service *entry = &agent->config->services[place];
-    const struct xf_agent_service *service = &agent->services[place];
+    const struct xf_agent_service *own = &agent->services[place];
+    const struct xf_agent_service *service = xf_agent_deciding(agent, place);
     unsigned servers = count_servers(agent->config, entry);
     memory->servers = calloc(servers + 1, sizeof(memory->servers[0]));
     memory->reasons = calloc(servers + 1, sizeof(memory->reasons[0]));
     if (memory->servers == NULL || memory->reasons == NULL) {
         return -1;
     }
-    *ret = (struct xf_status_view){.service = service->name,
+    *ret = (struct xf_status_view){.service = own->name,
                                    .version = service->version,
                                    .wall_ms = xf_clock_wall_ms(agent->clock),
                                    .weight_actual =
-                                       service->routed ? (int) service->weight : XF_STATUS_UNKNOWN,
+                                       own->routed ? (int) own->weight : XF_STATUS_UNKNOWN,
                                    .clusters = memory->clusters,
                                    .clusters_count = entry->clusters_count,
                                    .proxies = &memory->proxy,
@@ -206,6 +245,9 @@ static int view_service(struct xf_agent *agent, unsigned place, struct memory *m
     ret->config.reload_ok = agent->reload_ok;
     ret->config.error = agent->reload_error;
     view_document(agent, service, memory, ret);
+    if (own != service) {
+        view_follower(agent, place, memory, ret);
+    }
     view_store(agent, service, ret);
     view_proxy(agent, service, &memory->proxy);
     unsigned first = 0;

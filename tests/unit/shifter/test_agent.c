@@ -287,6 +287,30 @@ static void status_and_why_are_answered_without_a_leader(void **state)
     bench_lead(&bench);
 }
 
+static void status_of_a_follower_shows_its_own_clusters_with_the_roles_they_have(void **state)
+{
+    (void) state;
+    unsigned status;
+    settle(XF_CUTOVER_DRAINING, XF_WEIGHT_FULL, 5, WRITE_1);
+    char *body = bench_get(&bench, "/v1/services/kong-admin/status", &status);
+    assert_int_equal(status, 200);
+    json_t *object = json_loads(body, 0, NULL);
+    const json_t *green = json_object_get(json_object_get(object, "clusters"), "new-admin");
+    assert_string_equal(json_string_value(json_object_get(object, "service")), "kong-admin");
+    assert_string_equal(json_string_value(json_object_get(object, "state")), "draining");
+    assert_string_equal(json_string_value(json_object_get(object, "from")), "old-admin");
+    assert_string_equal(json_string_value(json_object_get(object, "to")), "new-admin");
+    assert_string_equal(json_string_value(json_object_get(green, "role")), "green");
+    assert_true(json_is_object(json_object_get(object, "leader")));
+    json_t *weight = json_object_get(object, "weight");
+    assert_true(json_real_value(json_object_get(weight, "actual")) > 99.9);
+    json_decref(object);
+    free(body);
+    body = bench_get(&bench, "/v1/services/kong-admin/why", &status);
+    assert_int_equal(status, 404); /* what holds is its leader's */
+    free(body);
+}
+
 static void answer_command(struct bench *b, int exit_code)
 {
     json_t *body = json_pack("{s:s, s:[s]}", "state", "shifting", "lagging", "edge-2");
@@ -646,6 +670,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_cell_of_another_attempt_or_weight_is_left_out, begin,
                                         end),
         cmocka_unit_test_setup_teardown(status_and_why_are_answered_without_a_leader, begin, end),
+        cmocka_unit_test_setup_teardown(
+            status_of_a_follower_shows_its_own_clusters_with_the_roles_they_have, begin, end),
         cmocka_unit_test_setup_teardown(a_verb_is_forwarded_and_its_answer_passed_on, begin, end),
         cmocka_unit_test_setup_teardown(a_bad_request_is_refused_and_not_forwarded, begin, end),
         cmocka_unit_test_setup_teardown(requests_on_one_connection_are_answered_in_order, begin,
