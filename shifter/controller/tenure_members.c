@@ -43,11 +43,19 @@ static void joined(struct xf_tenure *tenure, const char *id, const char *name)
     (void) xf_roster_joined(tenure->options.roster, id, name, xf_tenure_now(tenure));
 }
 
-/* The members that an earlier leader knew: who is silent since then must still block. */
+/* Whether all changes so far were made or led here: then no checkpoint and no document knows more
+ * of who came and went than this process. */
+static bool has_counted(const struct xf_tenure *tenure)
+{
+    return xf_version_compare(&tenure->version, &tenure->counted) <= 0;
+}
+
+/* The members that an earlier leader knew: who is silent since then must still block.  Where it was
+ * this one, the checkpoint may be older than the last `forget`. */
 void xf_tenure_members_recall(struct xf_tenure *tenure, const char *text)
 {
     json_t *root = json_loads(text, JSON_REJECT_DUPLICATES, NULL);
-    read_members(tenure, root, recall);
+    read_members(tenure, root, has_counted(tenure) ? expect : recall);
     const json_t *forgotten = json_object_get(root, "forgotten");
     for (size_t i = 0; i < json_array_size(forgotten) && i < XF_FORGOTTEN_MAX; i++) {
         const char *id = json_string_value(json_array_get(forgotten, i));
@@ -115,7 +123,7 @@ void xf_tenure_members_forget(struct xf_tenure *tenure, const char *proxy)
 void xf_tenure_members_expect(struct xf_tenure *tenure)
 {
     const char *text = tenure->document->members_json;
-    if (text == NULL || xf_version_compare(&tenure->version, &tenure->counted) <= 0) {
+    if (text == NULL || has_counted(tenure)) {
         return;
     }
     json_t *root = json_pack("{s:o}", "members", json_loads(text, 0, NULL));
