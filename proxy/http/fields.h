@@ -36,6 +36,7 @@ struct xf_piece {
  */
 struct xf_request_options {
     struct xf_piece client;       /* the peer's address as text, no port, IPv6 without brackets */
+    struct xf_piece source;       /* who stands behind trusted proxies; empty: the peer */
     bool trusted;                 /* the peer is in forwarded.trusted */
     struct xf_piece scheme;       /* http or https: how the client reached us */
     struct xf_piece port;         /* our listener's port, decimal */

@@ -216,7 +216,8 @@ static void put_origin(struct build *build)
     put_believed(build, XF_FIELD_X_FORWARDED_PROTO, PIECE("X-Forwarded-Proto: "), options->scheme);
     put_believed(build, XF_FIELD_X_FORWARDED_HOST, PIECE("X-Forwarded-Host: "), host);
     put_believed(build, XF_FIELD_X_FORWARDED_PORT, PIECE("X-Forwarded-Port: "), options->port);
-    put_believed(build, XF_FIELD_X_REAL_IP, PIECE("X-Real-IP: "), options->client);
+    put_believed(build, XF_FIELD_X_REAL_IP, PIECE("X-Real-IP: "),
+                 options->source.length > 0 ? options->source : options->client);
     put_believed(build, XF_FIELD_X_REQUEST_ID, PIECE("X-Request-Id: "), options->request_id);
     put_forwarded(build);
     xf_put_via(&build->writer, build->request->minor, options->via);

@@ -129,6 +129,7 @@ struct xf_exchange {
     uint64_t begun_us, dispatched_us, connected_us, first_byte_us;
     uint64_t body_since_ms, body_waited_ms; /* the client was waited for (limits.body_rate) */
     uint64_t bytes_in, bytes_out;
+    struct xf_address source; /* the client, or whom trusted proxies say they speak for */
     struct xf_judging judging;
     struct xf_buffer *line; /* what the access log needs of the head; NULL: no log */
     uint32_t retries;

@@ -5,6 +5,7 @@
 
 #include "proxy/worker/fence.h"
 #include "proxy/http/fields.h"
+#include "proxy/http/forwarded.h"
 #include "proxy/worker/override.h"
 
 #include <string.h>
@@ -99,6 +100,19 @@ static struct xf_exchange *create(struct xf_client *client, const struct xf_http
     return exchange;
 }
 
+static void find_source(struct xf_exchange *exchange, const char *bytes,
+                        const struct xf_http_request *request)
+{
+    const struct xf_client *client = exchange->client;
+    exchange->source = client->address;
+    if (XF_UNLIKELY(client->trusted)) {
+        const struct xf_config *config = exchange->engine->config;
+        const struct xf_networks trusted = {config->trusted, config->trusted_count};
+        xf_forwarded_source(bytes, request, exchange->engine->fields, &trusted, &client->address,
+                            &exchange->source);
+    }
+}
+
 /* Chooses the cluster; a client without its cookie gets an id while a cutover is going on. */
 static bool choose(struct xf_exchange *exchange, const char *bytes,
                    const struct xf_http_request *request)
@@ -111,14 +125,13 @@ static bool choose(struct xf_exchange *exchange, const char *bytes,
     bool fresh = false;
     if (XF_UNLIKELY(engine->overrides != NULL)) {
         named = xf_override_find(engine->overrides, service->config, bytes, request, engine->fields,
-                                 &exchange->client->address);
+                                 &exchange->source);
     }
     if (named.length > 0 && xf_exchange_override(exchange, named)) {
         return true;
     }
     if (sticky->by != XF_STICKY_NONE) {
-        key = xf_sticky_find(sticky, bytes, request, engine->fields, &exchange->client->address,
-                             &fresh);
+        key = xf_sticky_find(sticky, bytes, request, engine->fields, &exchange->source, &fresh);
         if (fresh) {
             xf_sticky_make(&engine->random, exchange->cookie_id);
             key = (struct xf_sticky_key){exchange->cookie_id, XF_STICKY_ID_BYTES};
@@ -149,7 +162,7 @@ static bool build(struct xf_exchange *exchange, char *bytes, size_t length,
     struct xf_client *client = exchange->client;
     const struct xf_engine_listener *listener = &engine->listeners[client->listener];
     const struct xf_config_sticky *sticky = &engine->services[exchange->service].config->sticky;
-    char address[XF_ADDRESS_TEXT_BYTES];
+    char address[XF_ADDRESS_TEXT_BYTES], source[XF_ADDRESS_TEXT_BYTES];
     char id[XF_STICKY_ID_BYTES];
     xf_sticky_make(&engine->random, id);
     unsigned upgrade = wanted_upgrade(engine->config, bytes, request);
@@ -167,6 +180,9 @@ static bool build(struct xf_exchange *exchange, char *bytes, size_t length,
         .framing = request->framing,
         .content_length = request->content_length,
     };
+    if (XF_UNLIKELY(client->trusted)) {
+        options.source = (struct xf_piece){source, xf_address_text(&exchange->source, source)};
+    }
     exchange->upgrade = (uint8_t) upgrade;
     exchange->upgrade_sought = request->upgrade;
     struct xf_body_piece piece;
@@ -254,6 +270,7 @@ void xf_exchange_begin(struct xf_client *client, char *bytes, size_t length, boo
         xf_client_answer(client, &(struct xf_own_answer){.status = 503, .close = true});
         return;
     }
+    find_source(exchange, bytes, request);
     xf_exchange_log_begin(exchange, bytes, request);
     if (!choose(exchange, bytes, request)) {
         refuse(exchange, 503, "no route");

@@ -101,7 +101,7 @@ void xf_exchange_log_end(struct xf_exchange *exchange)
     }
     const struct xf_choice *choice = &exchange->choice;
     char address[XF_ADDRESS_TEXT_BYTES];
-    (void) xf_address_text(&exchange->client->address, address);
+    (void) xf_address_text(&exchange->source, address);
     bool cutover = (xf_route_flags(choice->word) & XF_ROUTE_CUTOVER) != 0;
     struct xf_access_entry entry = {
         .wall_ms = wall_ms(),

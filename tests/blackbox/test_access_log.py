@@ -46,6 +46,17 @@ def test_every_request_is_one_line(logged, folder):
         assert json.loads(line)["status"] == 200
 
 
+def test_the_client_behind_a_trusted_proxy_is_the_one_it_names(crossfade, web, folder):
+    path = folder / "access.log"
+    proxy = crossfade({"web-v1": [web.address]}, extra={
+        "access_log": {"path": str(path)}, "forwarded": {"trusted": ["127.0.0.0/8"]}})
+    claim = [("X-Forwarded-For", "192.0.2.1, 198.51.100.7, 127.0.0.9")]
+    request(proxy.port, "/claimed", headers=claim)
+    net.wait_until(lambda: any("/claimed" in line for line in lines_of(path)), what="the line")
+    line = next(json.loads(line) for line in lines_of(path) if "/claimed" in line)
+    assert line["client"] == "198.51.100.7"
+
+
 def test_sigusr1_opens_the_file_anew(logged, folder):
     proxy = logged()
     path, moved = folder / "access.log", folder / "access.log.1"
