@@ -116,6 +116,23 @@ static uint32_t share_of(const struct xf_engine *engine, unsigned cap)
     return cap > 0 && share == 0 ? 1 : share;
 }
 
+void xf_engine_review_weights(struct xf_engine *engine)
+{
+    for (unsigned c = 0; c < engine->config->clusters_count; c++) {
+        struct xf_engine_cluster *cluster = &engine->clusters[c];
+        const struct xf_config_cluster *config = cluster->config;
+        cluster->weight_max = 1;
+        for (unsigned s = 0; s < config->servers_count; s++) {
+            const struct xf_server_health *health =
+                engine->servers[config->first_server + s].health;
+            uint32_t weight = atomic_load_explicit(&health->weight, memory_order_relaxed);
+            if (weight > cluster->weight_max) {
+                cluster->weight_max = weight;
+            }
+        }
+    }
+}
+
 static void set_clusters(struct xf_engine *engine)
 {
     const struct xf_config *config = engine->config;
@@ -124,7 +141,6 @@ static void set_clusters(struct xf_engine *engine)
         struct xf_engine_cluster *cluster = &engine->clusters[c];
         cluster->config = from;
         cluster->stats = xf_stats_cluster(engine->stats, c);
-        cluster->weight_max = 1;
         cluster->admitted_max = share_of(engine, from->in_flight_max);
         xf_list_init(&cluster->queue);
         for (unsigned s = 0; s < from->servers_count; s++) {
@@ -136,11 +152,9 @@ static void set_clusters(struct xf_engine *engine)
             server->cluster = c;
             server->in_flight_max = share_of(engine, server->config->in_flight_max);
             xf_list_init(&server->idle);
-            if (server->config->weight > cluster->weight_max) {
-                cluster->weight_max = server->config->weight;
-            }
         }
     }
+    xf_engine_review_weights(engine);
 }
 
 static void set_drains(struct xf_engine *engine)

@@ -53,7 +53,7 @@ struct xf_engine_server {
 struct xf_engine_cluster {
     const struct xf_config_cluster *config;
     struct xf_stats_cluster *stats;
-    uint32_t weight_max; /* of its servers */
+    uint32_t weight_max; /* of its servers, as of the last tick */
     bool closing;        /* no route chooses it any more: connections are not kept */
     /* Where requests are capped (exchange_queue.c). */
     uint32_t admitted_max; /* this worker's share; 0: no cap */
@@ -150,6 +150,9 @@ struct xf_engine {
 XF_NODISCARD int xf_engine_create(const struct xf_worker_start *start, struct xf_engine **ret,
                                   struct xf_error *err);
 void xf_engine_destroy(struct xf_engine *engine); /* accepts NULL and half-built ones */
+
+/* Looks at the servers' weights, which operators and slow start change. */
+void xf_engine_review_weights(struct xf_engine *engine);
 
 /* To be called first in every callback of the loop: takes the time once per turn. */
 void xf_engine_turn_begin(struct xf_engine *engine);

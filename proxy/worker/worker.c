@@ -110,6 +110,7 @@ static void on_tick(evutil_socket_t fd, short what, void *arg)
     if (engine->log_ring != NULL) {
         xf_count(&engine->stats->log_dropped, xf_log_ring_take_lost(engine->log_ring));
     }
+    xf_engine_review_weights(engine);
     xf_pool_review(engine);
     xf_drain_tick(engine, boottime_ms());
     if (worker->fresh_until_ms != 0 && engine->now_ms >= worker->fresh_until_ms) {

@@ -9,6 +9,7 @@
 #include "shifter/net/url.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define ANSWER_MS  5000
@@ -64,11 +65,43 @@ static int list(const struct xf_cli *cli)
     return 0;
 }
 
-static int order(const struct xf_cli *cli, const char *word, json_t *arguments)
+/* The cluster of an address that stands in one only; the caller frees it.  NULL: it was said why,
+ * `*ret_code` is the exit code. */
+static char *find_cluster(const struct xf_cli *cli, const char *address, int *ret_code)
+{
+    json_t *body = NULL;
+    *ret_code = call(cli, "GET", "/v1/servers", NULL, &body);
+    if (*ret_code != 0) {
+        return NULL;
+    }
+    size_t i;
+    unsigned count = 0;
+    char *cluster = NULL;
+    json_t *server;
+    json_array_foreach(json_object_get(body, "servers"), i, server)
+    {
+        if (strcmp(xf_cli_text(server, "address", ""), address) == 0 && count++ == 0) {
+            cluster = strdup(xf_cli_text(server, "cluster", ""));
+        }
+    }
+    json_decref(body);
+    if (count == 1 && cluster != NULL) {
+        return cluster;
+    }
+    free(cluster);
+    xf_cli_note(count > 1 ? "crossfade: %s stands in %u clusters; name one: CLUSTER ADDRESS"
+                          : "crossfade: no cluster has a server %s on this host",
+                address, count);
+    *ret_code = USAGE_EXIT;
+    return NULL;
+}
+
+static int order_in(const struct xf_cli *cli, const char *cluster_name, const char *address_text,
+                    const char *word, json_t *arguments)
 {
     char cluster[PATH_BYTES], address[PATH_BYTES], path[3 * PATH_BYTES];
-    if (xf_url_escape(cli->positional[1], cluster, sizeof(cluster)) == NULL ||
-        xf_url_escape(cli->positional[2], address, sizeof(address)) == NULL) {
+    if (xf_url_escape(cluster_name, cluster, sizeof(cluster)) == NULL ||
+        xf_url_escape(address_text, address, sizeof(address)) == NULL) {
         json_decref(arguments);
         xf_cli_note("crossfade: the names are too long");
         return USAGE_EXIT;
@@ -80,10 +113,28 @@ static int order(const struct xf_cli *cli, const char *word, json_t *arguments)
     if (result == 0 && cli->json) {
         xf_cli_print(body);
     } else if (result == 0) {
-        printf("%s %s: %s, on this host\n", cli->positional[1], cli->positional[2], word);
+        printf("%s %s: %s, on this host\n", cluster_name, address_text, word);
     }
     json_decref(request);
     json_decref(body);
+    return result;
+}
+
+/* Behind the word come [CLUSTER] ADDRESS, `names` words in all. */
+static int order(const struct xf_cli *cli, unsigned names, const char *word, json_t *arguments)
+{
+    const char *address = cli->positional[names];
+    if (names == 2) {
+        return order_in(cli, cli->positional[1], address, word, arguments);
+    }
+    int result = 0;
+    char *cluster = find_cluster(cli, address, &result);
+    if (cluster == NULL) {
+        json_decref(arguments);
+        return result;
+    }
+    result = order_in(cli, cluster, address, word, arguments);
+    free(cluster);
     return result;
 }
 
@@ -99,14 +150,15 @@ int xf_cmd_server(int argc, char **argv)
     if (strcmp(word, "list") == 0 && cli.positionals == 1) {
         return list(&cli);
     }
-    if ((strcmp(word, "drain") == 0 || strcmp(word, "ready") == 0) && cli.positionals == 3) {
-        return order(&cli, word, json_object());
+    unsigned names = (unsigned) cli.positionals - 1;
+    if ((strcmp(word, "drain") == 0 || strcmp(word, "ready") == 0) && (names == 1 || names == 2)) {
+        return order(&cli, names, word, json_object());
     }
-    if (strcmp(word, "weight") == 0 && cli.positionals == 4 &&
-        xf_parse_uint(cli.positional[3], WEIGHT_MAX, &weight) && weight > 0) {
-        return order(&cli, word, json_pack("{s:I}", "weight", (json_int_t) weight));
+    if (strcmp(word, "weight") == 0 && (names == 2 || names == 3) &&
+        xf_parse_uint(cli.positional[names], WEIGHT_MAX, &weight) && weight > 0) {
+        return order(&cli, names - 1, word, json_pack("{s:I}", "weight", (json_int_t) weight));
     }
-    xf_cli_note("crossfade: server list | drain CLUSTER ADDRESS | ready CLUSTER ADDRESS | "
-                "weight CLUSTER ADDRESS 1..1000");
+    xf_cli_note("crossfade: server list | drain [CLUSTER] ADDRESS | ready [CLUSTER] ADDRESS | "
+                "weight [CLUSTER] ADDRESS 1..1000");
     return USAGE_EXIT;
 }

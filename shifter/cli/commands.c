@@ -118,10 +118,10 @@ const struct xf_command xf_commands[] = {
      "Holds that end by themselves are waited through, and so is a daemon that "
      "restarts.\n" REACH_DETAILS,
      xf_cmd_wait},
-    {"server", "list | drain|ready CLUSTER ADDRESS | weight CLUSTER ADDRESS 1..1000",
+    {"server", "list | drain|ready [CLUSTER] ADDRESS | weight [CLUSTER] ADDRESS 1..1000",
      "this host's servers, and orders for one of them",
      "`drain` sends it no new request, `ready` ends that; an order holds on this host "
-     "only.\n" REACH_DETAILS,
+     "only.  CLUSTER may be left out where one cluster alone has the address.\n" REACH_DETAILS,
      xf_cmd_server},
     {"token", "add --role viewer|operator|admin [--name NAME] | list | remove NAME",
      "who may use the admin port (admin.listen), and for what",

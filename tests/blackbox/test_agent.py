@@ -102,12 +102,23 @@ def test_an_operator_takes_one_server_out_and_back(crossfade, upstream):
     proxy.wait_status(lambda status: "edition=2" in proxy.log and [
         server["reason"] for server in status["clusters"]["web-v1"]["servers"]] ==
         [None, "drained by an operator"], 20, "the order holds over a reload")
-    proxy.cli("server", "ready", "web-v1", second.address, check=0)
+    proxy.cli("server", "ready", second.address, check=0)  # one cluster alone has it
     for _ in range(40):
         assert request(proxy.port, "/").status == 200
     assert len(second.log_entries()) > before
     assert proxy.cli("server", "drain", "web-v1", "10.9.9.9:1").code == 2
     assert proxy.cli("server", "weight", "web-v1", second.address, "0").code == 2
+    assert proxy.cli("server", "drain", "10.9.9.9:1").code == 2
+
+
+def test_an_ordered_weight_may_be_above_every_configured_one(crossfade, upstream):
+    first, second = upstream("one"), upstream("two")
+    proxy = crossfade({"web-v1": [first.address, second.address]})
+    before = len(first.log_entries())
+    proxy.cli("server", "weight", first.address, "900", check=0)
+    for _ in range(400):
+        assert request(proxy.port, "/").status == 200
+    assert len(first.log_entries()) - before > 300  # 360 expected
 
 
 def serve_without_a_store(proxy):

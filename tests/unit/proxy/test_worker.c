@@ -408,6 +408,20 @@ static void a_dead_server_costs_no_request_while_another_lives(void **state)
     assert_int_equal(atomic_load(&fix.blue[1].posts), 100);
 }
 
+static void a_weight_above_every_configured_one_counts_whole(void **state)
+{
+    (void) state;
+    atomic_store(&xf_board_health(fix.board, 0)->weight, 900);
+    int fd = fixture_connect(&fix);
+    for (unsigned i = 0; i < 400; i++) {
+        assert_int_equal(client_ask(fd, GET("/x")), 200);
+    }
+    unsigned heavy = atomic_load(&fix.blue[0].requests);
+    assert_in_range(heavy, 300, 399); /* 360 expected, 200 where it counts as the others' 100 */
+    assert_int_equal(heavy + atomic_load(&fix.blue[1].requests), 400);
+    (void) close(fd);
+}
+
 static void a_failing_green_is_rescued_and_charged(void **state)
 {
     (void) state;
@@ -510,6 +524,7 @@ int main(void)
         WORKER_TEST(a_broken_server_is_hidden_or_told_as_502),
         WORKER_TEST(a_server_that_closes_silently_fails_no_request),
         WORKER_TEST(a_dead_server_costs_no_request_while_another_lives),
+        WORKER_TEST(a_weight_above_every_configured_one_counts_whole),
         WORKER_TEST(a_failing_green_is_rescued_and_charged),
         WORKER_TEST(draining_sends_nothing_to_blue_and_closes_its_pool),
         cmocka_unit_test_setup_teardown(a_retired_worker_answers_its_clients_and_says_close,
