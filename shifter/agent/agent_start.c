@@ -144,6 +144,22 @@ void xf_agent_start_save(struct xf_agent *agent)
     }
 }
 
+/* The newest edition's, or an older one's while it begins.  Who has no workers needs none. */
+static bool accepts(const struct xf_agent *agent)
+{
+    bool any = false;
+    for (unsigned i = 0; i < agent->editions_count; i++) {
+        const struct xf_board *board = agent->editions[i]->board;
+        for (unsigned w = 0; w < board->workers; w++) {
+            any = true;
+            if (xf_read(&board->stats[w]->accepting) != 0) {
+                return true;
+            }
+        }
+    }
+    return !any;
+}
+
 bool xf_agent_start_ready(struct xf_agent *agent, char *reason, size_t bytes)
 {
     if (agent->stopping) {
@@ -170,6 +186,10 @@ bool xf_agent_start_ready(struct xf_agent *agent, char *reason, size_t bytes)
     }
     if (agent->editions_count == 0) {
         (void) snprintf(reason, bytes, "no edition of workers is live");
+        return false;
+    }
+    if (!accepts(agent)) {
+        (void) snprintf(reason, bytes, "no worker accepts connections yet");
         return false;
     }
     return true;
