@@ -154,7 +154,9 @@ static bool judge(struct xf_probe *probe, bool end)
         finish(probe, true);
         return true;
     }
-    if (end || probe->answer_bytes == ANSWER_BYTES_MAX) {
+    bool whole = head.framing == XF_FRAMING_LENGTH &&
+                 probe->answer_bytes - head.head_bytes >= head.content_length;
+    if (end || whole || probe->answer_bytes == ANSWER_BYTES_MAX) {
         fail(probe, "the body does not contain the expected text");
         return true;
     }

@@ -140,6 +140,8 @@ static void answers_are_judged_by_status_text_and_form(void **state)
         {"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nall ready", true, "ready", true, ""},
         {"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nnot today", false, "ready", false,
          "the body does not contain the expected text"},
+        {"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nnot today", true, "ready", false,
+         "the body does not contain the expected text"},
         {"HTTP/1.1 200 OK\r\nReady: ready\r\n\r\n", false, "ready", false,
          "the body does not contain the expected text"},
         {"SSH-2.0-OpenSSH\r\n\r\n", true, NULL, false, "malformed answer"},
