@@ -18,7 +18,7 @@
 #include <stddef.h>
 #include <sys/types.h>
 
-#define XF_PARTING_PLACES 8u /* so that the first does not wait for long */
+#define XF_PARTING_PLACES 16u /* so that the first does not wait for long */
 #define XF_PARTING_BYTES  4000u
 
 struct xf_conn;

@@ -3,7 +3,7 @@
  */
 #include "proxy/transport/ready.h"
 
-#define READS_MIN 3u /* fewer are cheaper one by one */
+#define READS_MIN 2u /* fewer are cheaper one by one */
 
 void xf_ready_add(struct xf_ready *ready, struct xf_conn *conn, short what, bool reads,
                   xf_ready_go *go, void *owner)
