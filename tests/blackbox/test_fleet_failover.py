@@ -53,11 +53,15 @@ class Pair:
     def joined(self):
         net.wait_until(lambda: "state=online" in self.primary.command("INFO", "replication"), 15, "a replica")
 
+    def promoted(self):
+        """Sentinel closes the connections of a server that it promotes, redis-cli's too."""
+        net.wait_until(lambda: "role:master" in self.replica.run("INFO", "replication").stdout, 30, "a failover")
 
-def two_hosts(crossfade, nginx, stores):
+
+def two_hosts(crossfade, nginx, stores, **extra):
     v1, v2 = nginx("v1"), nginx("v2")
     hosts = [crossfade({"v1": [v1.address], "v2": [v2.address]}, workers=1, extra={
-        "store": store, "drain": {"quiet": "300ms"}}) for store in stores]
+        "store": store, "drain": {"quiet": "300ms"}, **extra}) for store in stores]
     for host in hosts:
         host.wait_status(lambda s: len(s["proxies"]) == 2 and s["leader"] is not None, 20, "two proxies, a leader")
     return hosts
@@ -92,7 +96,7 @@ def test_a_failover_that_loses_writes_moves_no_weight(crossfade, nginx, started,
         pair.replica.command("REPLICAOF", "127.0.0.1", nowhere.port)
         hosts[1].cli("weight", "42%", check=0)
         pair.primary.kill()
-        net.wait_until(lambda: "role:master" in pair.replica.command("INFO", "replication"), 30, "a failover")
+        pair.promoted()
         began = time.monotonic()
         at(hosts, 42)
         steer(hosts[0], 43)
@@ -112,11 +116,11 @@ def test_a_failover_that_loses_writes_moves_no_weight(crossfade, nginx, started,
 class Split:
     """Two hosts, each with its own way to Redis, which can lead to the replica."""
 
-    def __init__(self, crossfade, nginx, started, folder):
+    def __init__(self, crossfade, nginx, started, folder, **extra):
         self.pair = Pair(folder, started)
         self.ways = [Fault(self.pair.primary.port) for _ in range(2)]
         started.extend(self.ways)
-        self.hosts = two_hosts(crossfade, nginx, [f"redis://127.0.0.1:{way.port}/0" for way in self.ways])
+        self.hosts = two_hosts(crossfade, nginx, [f"redis://127.0.0.1:{way.port}/0" for way in self.ways], **extra)
 
     def part(self):
         self.pair.replica.command("REPLICAOF", "NO", "ONE")

@@ -10,6 +10,7 @@ from harness.fault import Fault
 from harness.load import Load
 from harness.redis import Redis
 from test_cutover import Receiver
+from test_fleet_failover import Pair, Sentinel, Split, two_hosts
 from test_fleet_faults import ANSWERS, RETURN_S
 from test_reexec import WebSocket
 
@@ -20,30 +21,54 @@ OWN = ["state", "log", "lease", "roster", "progress", "judge", "shown", "offer",
 KEYS = ["gateway}:" + name for name in OWN] + ["fleet}:" + name for name in ("up", "commands", "replies", "samples")]
 
 
-class Fleet:
-    """Two hosts on one Redis behind a fault proxy, and a webhook that takes nothing yet."""
+class Pending:
+    """A webhook that takes nothing yet, and two hosts that are to tell it."""
 
-    def __init__(self, crossfade, upstream, started, folder):
-        self.redis = Redis(folder)
-        started.append(self.redis)
-        self.fault = Fault(self.redis.port)
-        started.append(self.fault)
+    def __init__(self, started, folder):
         self.receiver = Receiver(failures=NEVER)
         started.append(self.receiver)
         (folder / "secret").write_text("swordfish\n")
-        v1, v2 = upstream("v1"), upstream("v2")
-        self.hosts = [crossfade({"v1": [v1.address], "v2": [v2.address]}, workers=1, extra={
-            "store": f"redis://127.0.0.1:{self.fault.port}/0", "drain": {"quiet": "300ms"}, "upgrade": ["websocket"],
-            "webhooks": {"ops": {"url": f"http://127.0.0.1:{self.receiver.server.server_address[1]}/hook",
-                                 "secret_file": str(folder / "secret")}}}) for _ in range(2)]
-        self.well("a fleet", 20)
-        self.redis.command("SAVE")  # the older save: of before the cutover
+        self.webhooks = {"ops": {"url": f"http://127.0.0.1:{self.receiver.server.server_address[1]}/hook",
+                                 "secret_file": str(folder / "secret")}}
+        self.hosts = []
 
     def start(self):
         one = self.hosts[0]
         one.cli("start", one.plan(json.dumps({
             "name": "gone", "service": "gateway", "to": "v2", "signal": {"webhook": "ops"}, "guard": {"latency": "off"},
             "steps": [{"weight": "100%", "hold": "100ms", "evidence": "advisory"}]})), check=0)
+
+    def events(self):
+        return {(each["key"], each["sequence"], each["event"]) for each in
+                (json.loads(body) for _, body in self.receiver.calls)}
+
+    def taken_once(self, what):
+        """The receiver takes the next attempt; nothing comes after that."""
+        tried = len(self.receiver.calls)
+        self.receiver.failures = 0
+        for host in self.hosts:
+            host.wait_status(lambda s: s["signal"]["accepted_at"] is not None, 90, f"{what}: accepted")
+        assert len(self.receiver.calls) == tried + 1, what
+        time.sleep(2)
+        assert len(self.receiver.calls) == tried + 1, what
+        assert self.events() == {("gone/1", 1, "decommission")}, self.events()
+
+
+class Fleet(Pending):
+    """Two hosts on one Redis behind a fault proxy."""
+
+    def __init__(self, crossfade, upstream, started, folder):
+        super().__init__(started, folder)
+        self.redis = Redis(folder)
+        started.append(self.redis)
+        self.fault = Fault(self.redis.port)
+        started.append(self.fault)
+        v1, v2 = upstream("v1"), upstream("v2")
+        self.hosts = [crossfade({"v1": [v1.address], "v2": [v2.address]}, workers=1, extra={
+            "store": f"redis://127.0.0.1:{self.fault.port}/0", "drain": {"quiet": "300ms"}, "upgrade": ["websocket"],
+            "webhooks": self.webhooks}) for _ in range(2)]
+        self.well("a fleet", 20)
+        self.redis.command("SAVE")  # the older save: of before the cutover
 
     def well(self, what, timeout):
         """Both hosts see a leader and everybody in force again; returns the last status and how long that took."""
@@ -60,21 +85,6 @@ class Fleet:
     def says_lost(self):
         for host in self.hosts:
             host.wait_status(lambda s: not s["store"]["ok"], 15, "a store that is not well")
-
-    def events(self):
-        return {(each["key"], each["sequence"], each["event"]) for each in
-                (json.loads(body) for _, body in self.receiver.calls)}
-
-    def taken_once(self, what):
-        """The receiver takes the next attempt; nothing comes after that."""
-        tried = len(self.receiver.calls)
-        self.receiver.failures = 0
-        for host in self.hosts:
-            host.wait_status(lambda s: s["signal"]["accepted_at"] is not None, 90, f"{what}: accepted")
-        assert len(self.receiver.calls) == tried + 1, what
-        time.sleep(2)
-        assert len(self.receiver.calls) == tried + 1, what
-        assert self.events() == {("gone/1", 1, "decommission")}, self.events()
 
 
 @pytest.fixture
@@ -156,3 +166,47 @@ def test_no_key_that_is_lost_brings_or_loses_a_signal(fleet, load, state):
         net.wait_until(lambda: fleet.receiver.calls, 20, "the signal")
     assert json.loads(fleet.redis.command("GET", "cf:{default:gateway}:decommission"))["key"] == "gone/1"
     fleet.taken_once(state)
+
+
+@pytest.fixture
+def pending(started, folder):
+    return Pending(started, folder)
+
+
+def safe(host):
+    return host.wait_status(lambda s: s["store"]["ok"] and s["leader"] is not None and s["state"] == "safe", 40, "safe")
+
+
+def test_a_signal_that_is_pending_over_a_failover_arrives_once(pending, crossfade, nginx, started, folder):
+    """What the new primary had is lost as well: only the fleet knows that it is safe."""
+    pair = Pair(folder, started)
+    sentinel = Sentinel(folder, pair.primary.port)
+    started.append(sentinel)
+    pending.hosts = two_hosts(crossfade, nginx, [f"redis+sentinel://127.0.0.1:{sentinel.port}/mymaster"] * 2,
+                              webhooks=pending.webhooks)
+    pending.start()
+    net.wait_until(lambda: pending.receiver.calls, 40, "the first attempt")
+    pair.primary.kill()
+    pair.promoted()
+    net.wait_until(lambda: pair.replica.run("FLUSHALL").returncode == 0, 10, "an empty one")
+    for host in pending.hosts:
+        assert safe(host)["weight"] == {"desired": 100, "actual": 100}
+    pending.taken_once("failover")
+
+
+def test_a_signal_that_is_pending_while_there_are_two_primaries_arrives_once(pending, crossfade, nginx, started, folder):
+    split = Split(crossfade, nginx, started, folder, webhooks=pending.webhooks)
+    pending.hosts = split.hosts
+    pending.start()
+    net.wait_until(lambda: pending.receiver.calls, 40, "the first attempt")
+    split.part()
+    end = time.monotonic() + 20
+    while time.monotonic() < end:
+        for host in split.hosts:
+            status = host.status()
+            assert status["state"] == "safe" and status["weight"]["desired"] == 100, status
+        time.sleep(0.5)
+    split.heal()
+    for host in split.hosts:
+        safe(host)
+    pending.taken_once("two primaries")
