@@ -52,7 +52,6 @@ static void ask(struct xf_tenure *tenure)
         request.roster = tenure->members[0] != '\0' ? tenure->members : "?";
     }
     write->asked = true;
-    write->lost = false;
     store->calls->write(store, &request, write_done, tenure);
 }
 
