@@ -42,7 +42,8 @@ static void say_store(struct xf_text *text, const struct xf_status_view *view)
         xf_text_puts(text, "No leader answers: the weight stays as it is until one does.\n");
     }
     if (!view->store.ok) {
-        xf_text_printf(text, "The store (%s) does not answer: no step advances.\n",
+        xf_text_printf(text,
+                       "The store (%s) does not answer, or takes no changes: no step advances.\n",
                        view->store.kind != NULL ? view->store.kind : "unknown");
     }
     if (view->store.stale_s >= 0) {

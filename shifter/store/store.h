@@ -133,7 +133,7 @@ struct xf_store {
     unsigned probes;    /* how often what follows was found out */
     char denied[64];    /* a command that it does not permit; empty: none */
     char warnings[320]; /* what it cannot promise; empty: nothing */
-    char away[192];     /* why a server did not answer; empty: it does */
+    char away[192];     /* why a server did not answer, or what it refused with; empty: it does */
     bool journalled;    /* its logs are copied elsewhere: an entry stays until that is done */
     struct {
         char service[XF_NAME_BYTES];

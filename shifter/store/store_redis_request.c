@@ -174,6 +174,7 @@ static void got_error(struct xf_redis_request *request, const char *error)
         /* this server is not, or no longer, the one */
         xf_resp_reconnect(request->sure ? store->sure : store->resp, error);
     }
+    snprintf(store->base.away, sizeof(store->base.away), "%s", error);
     store->refused = store->refused || request->changes;
     xf_store_set_ok(&store->base, store->clock, false);
     xf_redis_request_end(request, XF_STORE_REFUSED, error);

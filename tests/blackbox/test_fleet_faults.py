@@ -151,6 +151,30 @@ def test_a_redis_that_takes_no_writes_changes_nothing(fleet, load, refusal):
 
 
 @pytest.mark.long
+def test_a_redis_that_misses_its_replicas_changes_nothing_until_one_is_there(fleet, load, folder, started):
+    """`min-replicas-to-write`: NOREPLICAS to every write, and each read is answered."""
+    fleet.redis.command("CONFIG", "SET", "min-replicas-to-write", "1")
+    fleet.says_lost()
+    done = fleet.hosts[0].cli("weight", "77%")
+    assert done.code == 7, done
+    assert any("event=store.away" in host.log and "NOREPLICAS" in host.log for host in fleet.hosts)
+    for host in fleet.hosts:
+        fleet.unmoved(host.status())
+        assert any(hold["reason"] == "store" for hold in host.status()["holds"]), host.status()["holds"]
+    replica = Redis(folder, "replica", arguments=["--replicaof", "127.0.0.1", fleet.redis.port])
+    started.append(replica)
+    net.wait_until(lambda: "min_slaves_good_slaves:1" in fleet.redis.command("INFO", "replication"), 20, "a replica")
+    fleet.goes_on("a replica is there")
+    assert fleet.hosts[0].cli("weight", "78%").code == 0
+    fleet.weight = 78
+    replica.freeze()  # lags for more than min-replicas-max-lag (10 s)
+    fleet.redis.command("CONFIG", "SET", "min-replicas-max-lag", "1")
+    fleet.says_lost(20)
+    replica.thaw()
+    fleet.goes_on("the replica is back")
+
+
+@pytest.mark.long
 @pytest.mark.parametrize("mode", ["refuse", "reset", "blackhole", "deaf"])
 def test_a_redis_out_of_reach_changes_nothing(fleet, load, mode):
     fleet.fault.set(mode)
