@@ -312,7 +312,7 @@ static void redis_swap_lease(struct xf_store *base, const char *service,
     if (request == NULL) {
         return;
     }
-    request->looks = next->beat % XF_REDIS_ROLE_BEATS == 1;
+    request->looks = next->beat % XF_REDIS_ROLE_BEATS == 0;
     xf_redis_add_script(request, XF_SCRIPT_LEASE, 1, true);
     xf_redis_add_key(request, service, "lease");
     xf_redis_add(request, seen->holder);
