@@ -97,8 +97,12 @@ static void read_allow(struct xf_plan_reader *reader, const struct xf_yaml_node 
                              XF_FENCE_PATH_BYTES);
             continue;
         }
-        plan->fence_allow[plan->fence_allow_count] = strdup(entry->scalar);
-        plan->fence_allow_count += plan->fence_allow[plan->fence_allow_count] != NULL;
+        char *path = strdup(entry->scalar);
+        if (path == NULL) {
+            xf_plan_complain(reader, entry, "out of memory");
+            return;
+        }
+        plan->fence_allow[plan->fence_allow_count++] = path;
     }
 }
 

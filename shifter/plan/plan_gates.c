@@ -130,6 +130,9 @@ static char *read_list(struct xf_plan_reader *reader, const struct xf_yaml_node 
         xf_plan_complain(reader, list, "more than %u gates", GATES_MAX);
     }
     char *text = json_array_size(gates) > 0 ? json_dumps(gates, JSON_COMPACT) : NULL;
+    if (gates == NULL || (text == NULL && json_array_size(gates) > 0)) {
+        xf_plan_complain(reader, list, "out of memory"); /* never a plan without its gates */
+    }
     json_decref(gates);
     return text;
 }
