@@ -50,11 +50,19 @@ struct xf_upstream *xf_pool_take(struct xf_engine *engine, unsigned server, bool
     return newest;
 }
 
+/* Whether it leads where the server's name led before it was looked up anew. */
+static bool is_astray(const struct xf_upstream *upstream)
+{
+    const struct xf_server_health *health = upstream->engine->servers[upstream->server].health;
+    return upstream->address_sequence !=
+           atomic_load_explicit(&health->sequence, memory_order_relaxed);
+}
+
 void xf_pool_give(struct xf_upstream *upstream)
 {
     struct xf_engine *engine = upstream->engine;
     struct xf_engine_server *server = &engine->servers[upstream->server];
-    if (engine->clusters[server->cluster].config->send_proxy ||
+    if (is_astray(upstream) || engine->clusters[server->cluster].config->send_proxy ||
         server->idle_count >= XF_POOL_IDLE_MAX || engine->clusters[server->cluster].closing ||
         engine->stopping) {
         xf_upstream_close(upstream);
@@ -128,7 +136,9 @@ void xf_pool_review(struct xf_engine *engine)
         mark_wanted(engine, i);
     }
     for (unsigned i = 0; i < engine->config->servers_count; i++) {
-        if (engine->clusters[engine->servers[i].cluster].closing) {
+        const struct xf_engine_server *server = &engine->servers[i];
+        bool astray = !xf_list_empty(&server->idle) && is_astray(upstream_of(server->idle.previous));
+        if (astray || engine->clusters[server->cluster].closing) {
             xf_pool_close_server(engine, i);
         }
     }

@@ -17,7 +17,7 @@
 
 /* The server's address as the agent last wrote it; false: none, or it is just being written. */
 static bool read_address(const struct xf_server_health *health, struct sockaddr_storage *ret,
-                         socklen_t *ret_length)
+                         socklen_t *ret_length, uint32_t *ret_sequence)
 {
     for (unsigned look = 0; look < 8; look++) {
         uint32_t before = atomic_load_explicit(&health->sequence, memory_order_acquire);
@@ -29,6 +29,7 @@ static bool read_address(const struct xf_server_health *health, struct sockaddr_
         atomic_thread_fence(memory_order_acquire);
         if (atomic_load_explicit(&health->sequence, memory_order_relaxed) == before) {
             *ret_length = length;
+            *ret_sequence = before;
             return true;
         }
     }
@@ -183,7 +184,8 @@ struct xf_upstream *xf_upstream_dial(struct xf_engine *engine, unsigned server,
 {
     struct sockaddr_storage address;
     socklen_t length;
-    if (!read_address(engine->servers[server].health, &address, &length)) {
+    uint32_t sequence;
+    if (!read_address(engine->servers[server].health, &address, &length, &sequence)) {
         errno = EHOSTUNREACH;
         return NULL;
     }
@@ -207,6 +209,7 @@ struct xf_upstream *xf_upstream_dial(struct xf_engine *engine, unsigned server,
     upstream->engine = engine;
     upstream->exchange = exchange;
     upstream->server = server;
+    upstream->address_sequence = sequence;
     upstream->connecting = true;
     xf_list_init(&upstream->link);
     xf_deadline_init(&upstream->deadline);

@@ -22,6 +22,7 @@ struct xf_upstream {
     struct xf_buffer *in;         /* a partial head */
     uint64_t used_ms;             /* when it last became idle */
     uint32_t server;              /* over all clusters */
+    uint32_t address_sequence;    /* of the server's address that it leads to */
     bool connecting;
     bool reused; /* came from the pool */
     bool large;  /* its last answer began with more than is gathered: it reads for itself */

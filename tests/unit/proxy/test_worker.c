@@ -408,6 +408,28 @@ static void a_dead_server_costs_no_request_while_another_lives(void **state)
     assert_int_equal(atomic_load(&fix.blue[1].posts), 100);
 }
 
+static void a_server_whose_address_changes_is_reached_there(void **state)
+{
+    (void) state;
+    struct xf_server_health *health = xf_board_health(fix.board, 0);
+    const struct xf_server_health *other = xf_board_health(fix.board, 1);
+    atomic_store(&xf_board_health(fix.board, 1)->drained, 1);
+    int fd = fixture_connect(&fix);
+    assert_int_equal(client_ask(fd, GET("/x")), 200);
+    assert_int_equal(atomic_load(&fix.blue[0].requests), 1);
+    /* as the agent writes it */
+    atomic_store(&health->sequence, atomic_load(&health->sequence) | 1);
+    health->address = other->address;
+    atomic_store(&health->sequence, atomic_load(&health->sequence) + 1);
+    assert_true(settles(&fixture_cluster(&fix, "blue")->pooled, 0)); /* though nobody asks */
+    for (unsigned i = 0; i < 10; i++) {
+        assert_int_equal(client_ask(fd, GET("/x")), 200);
+    }
+    assert_int_equal(atomic_load(&fix.blue[0].requests), 1);
+    assert_int_equal(atomic_load(&fix.blue[1].requests), 10);
+    (void) close(fd);
+}
+
 static void a_weight_above_every_configured_one_counts_whole(void **state)
 {
     (void) state;
@@ -524,6 +546,7 @@ int main(void)
         WORKER_TEST(a_broken_server_is_hidden_or_told_as_502),
         WORKER_TEST(a_server_that_closes_silently_fails_no_request),
         WORKER_TEST(a_dead_server_costs_no_request_while_another_lives),
+        WORKER_TEST(a_server_whose_address_changes_is_reached_there),
         WORKER_TEST(a_weight_above_every_configured_one_counts_whole),
         WORKER_TEST(a_failing_green_is_rescued_and_charged),
         WORKER_TEST(draining_sends_nothing_to_blue_and_closes_its_pool),
