@@ -137,7 +137,8 @@ void xf_pool_review(struct xf_engine *engine)
     }
     for (unsigned i = 0; i < engine->config->servers_count; i++) {
         const struct xf_engine_server *server = &engine->servers[i];
-        bool astray = !xf_list_empty(&server->idle) && is_astray(upstream_of(server->idle.previous));
+        bool astray =
+            !xf_list_empty(&server->idle) && is_astray(upstream_of(server->idle.previous));
         if (astray || engine->clusters[server->cluster].closing) {
             xf_pool_close_server(engine, i);
         }
