@@ -17,6 +17,8 @@ static const char *const laxer[] = {
     "Invalid character in chunk extensions",
     "Invalid character in chunk extensions name",
     "Invalid character in Content-Length",
+    /* in a trailer, where it frames nothing and is dropped */
+    "Invalid `Transfer-Encoding` header value",
     /* a quoted value, with an escape in it or white space behind it */
     "Invalid character in chunk extensions quote value",
     "Invalid character in chunk extensions quoted value",

@@ -3,7 +3,7 @@
  * those that the same input made before.
  *
  * The linker sends the calls of everything that is linked statically through here (--wrap), those
- * of the libraries not; jansson is told to come here too.
+ * of the libraries not: jansson asserts that it gets its memory, and aborts.
  */
 #include "fuzz.h"
 
@@ -23,17 +23,6 @@ void *__wrap_calloc(size_t count, size_t size);
 void *__wrap_realloc(void *old, size_t size);
 char *__wrap_strdup(const char *text);
 char *__wrap_strndup(const char *text, size_t size);
-
-/* jansson's; weak: not all targets have it. */
-void json_set_alloc_funcs(void *(*allocate)(size_t), void (*release)(void *)) __attribute__((weak));
-
-/* Before anything of jansson's is there: what one function gave, only its pair may take. */
-__attribute__((constructor)) static void divert_jansson(void)
-{
-    if (json_set_alloc_funcs != NULL) {
-        json_set_alloc_funcs(__wrap_malloc, free);
-    }
-}
 
 void fuzz_count_allocations(void)
 {

@@ -39,9 +39,7 @@ static void check_round_trip(const struct xf_plan *plan)
     xf_plan_destroy(again);
 }
 
-/* Read anew while one allocation fails: nothing is asked of it but that it ends.  That what is
- * accepted is the same plan cannot be asked: where jansson's json_dumps() finds no room for a key,
- * it leaves it out and says nothing. */
+/* Read anew while one allocation fails: nothing is asked of it but that it ends. */
 static void short_of_memory(const char *text, size_t size, size_t hash)
 {
     struct xf_plan *plan = NULL;
@@ -85,7 +83,7 @@ static void check_bare(const struct xf_plan *plan)
     check_steps(bare);
     check_round_trip(bare);
     xf_plan_destroy(bare);
-    for (size_t i = 0; i < 3; i++) {
+    for (size_t i = 0; i < 2; i++) { /* itself, its steps */
         fuzz_fail_one(i);
         bare = xf_plan_bare(plan->service, plan->to);
         fuzz_fail_none();
