@@ -21,9 +21,7 @@
 
 #define BACKLOG          65535 /* the kernel lowers it to net.core.somaxconn */
 #define SYSTEMD_FIRST_FD 3
-#define UNSENT_BYTES                                                                               \
-    (256 * 1024) /* of an answer the kernel takes no more beyond what is on its way */
-#define BINDS_MAX (4u * XF_LISTENERS_MAX) /* of all editions at once */
+#define BINDS_MAX        (4u * XF_LISTENERS_MAX) /* of all editions at once */
 
 static bool same_address(const struct xf_bind *bind, const struct sockaddr_storage *address,
                          socklen_t bytes)
@@ -94,18 +92,10 @@ static unsigned passed_fds(void)
     return (unsigned) fds;
 }
 
-/* Accepted connections inherit these, which saves calls for each. */
-static bool set_inherited(int fd)
-{
-    int on = 1, unsent = UNSENT_BYTES;
-    return setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on)) == 0 &&
-           setsockopt(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &unsent, sizeof(unsent)) == 0;
-}
-
 static int take_over(struct xf_listeners *listeners, int fd, struct xf_error *err)
 {
     struct xf_bind *bind = add_bind(listeners);
-    int listening = 0;
+    int listening = 0, on = 1;
     socklen_t bytes = sizeof(listening);
     if (bind == NULL || getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listening, &bytes) != 0 ||
         listening == 0) {
@@ -118,7 +108,7 @@ static int take_over(struct xf_listeners *listeners, int fd, struct xf_error *er
     }
     (void) fcntl(fd, F_SETFD, FD_CLOEXEC);
     (void) fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK);
-    (void) set_inherited(fd);
+    (void) setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
     bind->fds[0] = fd;
     bind->inherited = true;
     return 0;
@@ -204,7 +194,9 @@ static int open_socket(const struct xf_endpoint *endpoint, int *ret, struct xf_e
         return XF_FAIL(err, XF_E_SYSTEM, "cannot make a socket for %s: %s", endpoint->text,
                        strerrordesc_np(errno));
     }
-    if (setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof(on)) != 0 || !set_inherited(fd) ||
+    /* TCP_NODELAY is inherited by accepted connections and saves a call for each. */
+    if (setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof(on)) != 0 ||
+        setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on)) != 0 ||
         (family == AF_INET6 && setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof(on)) != 0) ||
         bind(fd, (const struct sockaddr *) &endpoint->address, endpoint->address_bytes) != 0) {
         int saved = errno;

@@ -15,8 +15,6 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#define WINDOW_BYTES (2 * 1024 * 1024) /* a server sends no further ahead of a slow client */
-
 /* The server's address as the agent last wrote it; false: none, or it is just being written. */
 static bool read_address(const struct xf_server_health *health, struct sockaddr_storage *ret,
                          socklen_t *ret_length, uint32_t *ret_sequence)
@@ -169,9 +167,8 @@ static int open_socket(const struct sockaddr_storage *address, socklen_t length,
     if (fd < 0) {
         return -1;
     }
-    int on = 1, window = WINDOW_BYTES;
+    int on = 1;
     (void) setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
-    (void) setsockopt(fd, IPPROTO_TCP, TCP_WINDOW_CLAMP, &window, sizeof(window));
     xf_conn_keep_alive(fd, send_ms);
     if (connect(fd, (const struct sockaddr *) address, length) != 0 && errno != EINPROGRESS) {
         int error = errno;
