@@ -134,6 +134,7 @@ struct sim_proxy {
     bool old_draining;
     int64_t flights[SIM_FLIGHTS]; /* ends of requests on blue; 0: none */
     int64_t quiet_since;
+    int64_t blue_used_at; /* when it last might have: here nothing ends with a process */
     int64_t beat_at, beat_sent_at;
     int64_t began_at, reached_at; /* since when it runs; since when it hears and is heard */
     int64_t heard_at;             /* the newest state from a leader */
@@ -192,7 +193,7 @@ struct sim {
     int64_t down_until, written_at;
     unsigned lost_saves; /* how often the store was set back */
 
-    int64_t step_entered_at, step_lost_ms;
+    int64_t step_entered_at, saved_step_entered_at, step_lost_ms;
     bool green_bad;
     int64_t green_bad_since;
     int64_t samples_at; /* the last that a leader could have read */

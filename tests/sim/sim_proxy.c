@@ -214,7 +214,8 @@ void sim_proxy_break_glass(struct sim *sim, struct sim_proxy *proxy)
 
 static void carry(struct sim *sim, struct sim_proxy *proxy)
 {
-    if (may_use_blue(sim, proxy) && sim_chance(sim, 300)) {
+    bool may = may_use_blue(sim, proxy);
+    if (may && sim_chance(sim, 300)) {
         for (unsigned i = 0; i < SIM_FLIGHTS; i++) {
             if (proxy->flights[i] <= sim->now) {
                 int64_t length = sim_chance(sim, 10) ? (int64_t) sim_draw(sim, 20000)
@@ -223,6 +224,9 @@ static void carry(struct sim *sim, struct sim_proxy *proxy)
                 break;
             }
         }
+    }
+    if (may || sim_proxy_busy(sim, proxy) > 0) {
+        proxy->blue_used_at = sim->now;
     }
     bool settled = sim_proxy_in_force(sim, proxy) || sim->options.mutant == SIM_IN_FORCE_LIE;
     if (sim_proxy_busy(sim, proxy) > 0 || !settled) {

@@ -467,6 +467,7 @@ void sim_store_save(struct sim *sim)
     sim->saved_document = sim->present ? strdup(sim->document) : NULL;
     sim->saved_version = sim->version;
     sim->saved_log_count = sim->log_count;
+    sim->saved_step_entered_at = sim->step_entered_at;
     memcpy(sim->saved_write_id, sim->write_id, sizeof(sim->write_id));
 }
 
@@ -481,6 +482,8 @@ void sim_store_restore(struct sim *sim)
     sim->present = true;
     sim->version = sim->saved_version;
     memcpy(sim->write_id, sim->saved_write_id, sizeof(sim->write_id));
+    sim->step_entered_at =
+        sim->saved_step_entered_at; /* a step that nobody heard of is made anew */
     while (sim->log_count > sim->saved_log_count) {
         free(sim->log[--sim->log_count].entry);
     }

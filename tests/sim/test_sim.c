@@ -25,6 +25,9 @@
 static const uint64_t found_before[] = {
     8057,  /* a proxy that was away when the store was emptied was not waited for */
     15827, /* likewise */
+    51096, /* the same leader writes a step again that the store lost: it was no shorter (I14) */
+    58343, /* likewise, the leader after it */
+    57041, /* safe on what a proxy said just before it died; the one after it is quiet (I6) */
 };
 
 static bool drawn(uint64_t seed, unsigned place, unsigned of)
