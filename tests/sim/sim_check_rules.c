@@ -27,21 +27,23 @@ static void check_held(const struct sim_look *look)
     }
 }
 
-/* What holds whoever leads, and was there to be seen for long. */
+/* What holds whoever leads, and was there to be seen for long when the write was decided. */
 static void check_seen(const struct sim_look *look)
 {
     struct sim *sim = look->sim;
+    int64_t late_ms = sim->options.late_writes > 0 ? SIM_LATE_MS : 0;
+    int64_t long_ago = sim->now - KNOWN_MS - late_ms;
     for (unsigned i = 0; i < SIM_PROXIES; i++) {
         const struct sim_proxy *proxy = &sim->proxies[i];
-        bool heard = proxy->alive && proxy->reached_at <= sim->now - KNOWN_MS;
+        bool heard = proxy->alive && proxy->reached_at <= long_ago;
         if (!heard) {
             continue;
         }
-        if (proxy->digest_since >= 0 && proxy->digest_since <= sim->now - KNOWN_MS) {
+        if (proxy->digest_since >= 0 && proxy->digest_since <= long_ago) {
             sim_breach(sim, "hold config: %s raises although %s is configured otherwise",
                        look->verb, proxy->name);
         }
-        if (proxy->override.on && proxy->override.since <= sim->now - KNOWN_MS) {
+        if (proxy->override.on && proxy->override.since <= long_ago) {
             sim_breach(sim, "hold override: %s raises although %s is steered locally", look->verb,
                        proxy->name);
         }

@@ -27,6 +27,7 @@ static const uint64_t found_before[] = {
     15827, /* likewise */
     51096, /* the same leader writes a step again that the store lost: it was no shorter (I14) */
     58343, /* likewise, the leader after it */
+    69809, /* a write ten seconds late was decided before the configuration differed */
     57041, /* safe on what a proxy said just before it died; the one after it is quiet (I6) */
 };
 
