@@ -386,6 +386,22 @@ static void a_store_that_was_set_back_stops_the_signal_before_the_next_tick(void
     assert_int_equal(world.refusals, 1);
 }
 
+/* The checkpoint is written each second, so it may be older than the last `forget`. */
+static void who_was_forgotten_comes_back_only_by_what_another_leader_knew(void **state)
+{
+    (void) state;
+    static const char text[] =
+        "{\"members\": [[\"00000000-0000-4000-8000-0000000000aa\", \"edge-1\"]]}";
+    xf_tenure_members_recall(world.tenure, text);
+    assert_int_equal(xf_roster_count(world.roster), 1);
+    assert_true(xf_roster_forget(world.roster, "edge-1", world.now_ms));
+    xf_tenure_members_recall(world.tenure, text);
+    assert_int_equal(xf_roster_count(world.roster), 0);
+    world.tenure->counted = (struct xf_version){0}; /* another one led since, and heard it */
+    xf_tenure_members_recall(world.tenure, text);
+    assert_int_equal(xf_roster_count(world.roster), 1);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -396,6 +412,8 @@ int main(void)
             tear_down),
         cmocka_unit_test_setup_teardown(
             a_store_that_was_set_back_stops_the_signal_before_the_next_tick, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(
+            who_was_forgotten_comes_back_only_by_what_another_leader_knew, set_up, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
