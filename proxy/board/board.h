@@ -62,7 +62,9 @@ struct xf_drain {
     _Alignas(XF_CACHE_LINE) _Atomic uint64_t order;
     _Atomic uint64_t since_us;    /* CLOCK_MONOTONIC: when the order came */
     _Atomic uint64_t deadline_ms; /* CLOCK_BOOTTIME at which what is left is cut; 0: never */
-    _Atomic uint32_t rate_milli[XF_WORKERS_MAX]; /* tunnels that a worker may end in 1000 s */
+    _Atomic uint32_t rate_milli[XF_WORKERS_MAX]; /* so many a worker may end in 1000 s */
+    /* At that rate answers in progress end too, once their request is so old; 0: tunnels alone. */
+    _Atomic uint32_t answers_after_ms;
 };
 
 struct xf_control_header {
@@ -128,12 +130,15 @@ struct xf_stats_service {
     _Atomic uint64_t safe_10s, rescue_10s; /* unused by readers: the rescue cap's window */
 };
 
-/* Gauges: what is going on now. */
+enum xf_drained { XF_DRAINED_TUNNEL, XF_DRAINED_ANSWER, XF_DRAINED_REQUEST, XF_DRAINED_KINDS };
+
+/* Gauges: what is going on now.  Then what drains have ended, a counter. */
 struct xf_stats_cluster {
     _Alignas(XF_CACHE_LINE) _Atomic uint64_t in_flight; /* from the choice to the last byte */
     _Atomic uint64_t tunnels;
     _Atomic uint64_t pooled; /* idle connections kept */
     _Atomic uint64_t queued;
+    _Atomic uint64_t drained[XF_DRAINED_KINDS];
 };
 
 struct xf_stats_server {

@@ -60,6 +60,13 @@ static void move_server_counters(struct xf_stats_server *from, struct xf_stats_s
     move(&from->ejections, &to->ejections);
 }
 
+static void move_cluster_counters(struct xf_stats_cluster *from, struct xf_stats_cluster *to)
+{
+    for (unsigned i = 0; i < XF_DRAINED_KINDS; i++) {
+        move(&from->drained[i], &to->drained[i]);
+    }
+}
+
 static void clear_gauges(struct xf_stats_header *stats)
 {
     clear(&stats->clients);
@@ -92,6 +99,9 @@ void xf_board_fold_worker(struct xf_board *board, unsigned worker)
     }
     for (unsigned i = 0; i < from->pairs; i++) {
         move_block(xf_stats_pair(from, i), xf_stats_pair(to, i), sizeof(struct xf_stats_pair));
+    }
+    for (unsigned i = 0; i < from->clusters; i++) {
+        move_cluster_counters(xf_stats_cluster(from, i), xf_stats_cluster(to, i));
     }
     for (unsigned i = 0; i < from->servers; i++) {
         move_server_counters(xf_stats_server(from, i), xf_stats_server(to, i));
@@ -166,6 +176,8 @@ static void fold_cluster(const struct xf_config_cluster *cluster, struct xf_boar
     if (heir == NULL) {
         return;
     }
+    move_cluster_counters(xf_stats_cluster(from->retired, cluster->index),
+                          xf_stats_cluster(to->retired, heir->index));
     for (unsigned i = 0; i < cluster->servers_count; i++) {
         for (unsigned k = 0; k < heir->servers_count; k++) {
             if (strcmp(cluster->servers[i].endpoint.text, heir->servers[k].endpoint.text) == 0) {

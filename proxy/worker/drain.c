@@ -1,7 +1,7 @@
 /*
  * drain.c -- see drain.h.
  *
- * The rates are parted among the workers by the agent, which sees everybody's tunnels; a worker
+ * The rates are parted among the workers by the agent, which sees what everybody has; a worker
  * only keeps its pace.  What a pause of the loop left undone is made up for a quarter of a second
  * and no more, so that a pause does not become a burst.
  */
@@ -10,49 +10,103 @@
 #include "proxy/worker/client.h"
 #include "proxy/worker/exchange.h"
 
-#define MILLION         1000000u /* credit is counted in millionths of a tunnel */
-#define CREDIT_MIN      MILLION
-#define CREDIT_MAX_MS   250u
-#define TUNNELS_AT_ONCE 1000000u
+#define MILLION       1000000u /* credit is counted in millionths of an end */
+#define CREDIT_MIN    MILLION
+#define CREDIT_MAX_MS 250u
+#define ENDS_AT_ONCE  1000000u
+#define LOOK_AGAIN_MS 250u /* after a look over all clients that found too few answers */
 
 struct order {
     unsigned service;
     unsigned cluster;
-    uint64_t before_us; /* what began later is left alone */
-    bool cut;           /* the deadline is over: everything */
-    uint64_t tunnels;   /* how many may be ended now */
+    uint64_t before_us;  /* what began later is left alone */
+    uint64_t answers_us; /* likewise for answers at a rate; 0: none is ended */
+    bool cut;            /* the deadline is over: everything */
+    uint64_t ends;       /* how many may be ended now */
 };
 
-static void carry_out_one(struct xf_exchange *exchange, struct order *order)
+static void count(struct xf_exchange *exchange, enum xf_drained kind)
 {
-    bool tunnel = exchange->state == XF_EXCHANGE_TUNNEL;
-    if (tunnel && !exchange->closing && (order->tunnels > 0 || order->cut)) {
-        order->tunnels -= order->tunnels > 0;
+    struct xf_engine_cluster *cluster = &exchange->engine->clusters[exchange->choice.cluster];
+    xf_count(&cluster->stats->drained[kind], 1);
+}
+
+/* An answer that has begun, or a request that still waits for one. */
+static void end_answer(struct xf_exchange *exchange)
+{
+    if (exchange->head_sent) {
+        count(exchange, XF_DRAINED_ANSWER);
+        xf_exchange_break_off(exchange, XF_ENDING_CUT);
+    } else {
+        count(exchange, XF_DRAINED_REQUEST);
+        xf_exchange_answer_self(exchange, 503, "the cluster was drained before it answered");
+    }
+}
+
+static void end_tunnel(struct xf_exchange *exchange, bool cut)
+{
+    if (!exchange->closing) {
+        count(exchange, XF_DRAINED_TUNNEL);
         xf_exchange_close_tunnel(exchange);
-    } else if (order->cut) { /* a frame that does not end holds its tunnel for a tick only */
+    } else if (cut) { /* a frame that does not end holds its tunnel for a tick only */
         xf_exchange_cut(exchange);
     }
 }
 
-static void carry_out(struct xf_engine *engine, struct order *order)
+static bool is_wanted(const struct xf_exchange *exchange, const struct order *order, bool tunnels)
+{
+    if ((exchange->state == XF_EXCHANGE_TUNNEL) != tunnels) {
+        return false;
+    }
+    if (order->cut) {
+        return true;
+    }
+    return tunnels ? !exchange->closing
+                   : exchange->head_sent && exchange->begun_us <= order->answers_us;
+}
+
+/* Ends tunnels, or what is none, in the order in which their clients came. */
+static void end_all(struct xf_engine *engine, struct order *order, bool tunnels)
 {
     struct xf_list *link = engine->clients.next;
-    while (link != &engine->clients && (order->cut || order->tunnels > 0)) {
+    while (link != &engine->clients && (order->cut || order->ends > 0)) {
         struct xf_client *client = XF_CONTAINER_OF(link, struct xf_client, link);
         struct xf_exchange *exchange = client->exchange;
         link = link->next;
-        if (exchange != NULL && exchange->service == order->service &&
-            exchange->choice.cluster == order->cluster && exchange->begun_us <= order->before_us) {
-            carry_out_one(exchange, order);
+        if (exchange == NULL || exchange->service != order->service ||
+            exchange->choice.cluster != order->cluster || exchange->begun_us > order->before_us ||
+            !is_wanted(exchange, order, tunnels)) {
+            continue;
+        }
+        order->ends -= order->ends > 0;
+        if (tunnels) {
+            end_tunnel(exchange, order->cut);
+        } else {
+            end_answer(exchange);
         }
     }
 }
 
-/* Adds what the rate has earned since the last tick; returns how many whole tunnels that is. */
+/* Looks over all clients, and there may be many, only where somebody may be found. */
+static void carry_out(struct xf_engine *engine, struct xf_engine_drain *drain, struct order *order)
+{
+    const struct xf_stats_cluster *gauges = engine->clusters[order->cluster].stats;
+    if (xf_read(&gauges->tunnels) > 0) {
+        end_all(engine, order, true);
+    }
+    bool others = xf_read(&gauges->in_flight) > xf_read(&gauges->tunnels);
+    bool paced = order->answers_us > 0 && order->ends > 0 && engine->now_ms >= drain->look_ms;
+    if (others && (order->cut || paced)) {
+        end_all(engine, order, false);
+        drain->look_ms = order->ends > 0 ? engine->now_ms + LOOK_AGAIN_MS : 0;
+    }
+}
+
+/* Adds what the rate has earned since the last tick; returns how many whole ends that is. */
 static uint64_t earn(struct xf_engine_drain *drain, uint32_t rate_milli, uint64_t since_ms)
 {
     if (rate_milli == XF_DRAIN_UNBOUNDED) {
-        return TUNNELS_AT_ONCE;
+        return ENDS_AT_ONCE;
     }
     uint64_t most = (uint64_t) rate_milli * CREDIT_MAX_MS;
     most = most < CREDIT_MIN ? CREDIT_MIN : most;
@@ -60,6 +114,14 @@ static uint64_t earn(struct xf_engine_drain *drain, uint32_t rate_milli, uint64_
     drain->credit += (uint64_t) rate_milli * since_ms;
     drain->credit = drain->credit > most ? most : drain->credit;
     return drain->credit / MILLION;
+}
+
+/* Answers to requests that began no later may be ended at the rate; 0: none. */
+static uint64_t answers_before(const struct xf_drain *board, uint64_t now_us)
+{
+    uint64_t age_us =
+        (uint64_t) atomic_load_explicit(&board->answers_after_ms, memory_order_relaxed) * 1000u;
+    return age_us > 0 && now_us > age_us ? now_us - age_us : 0;
 }
 
 static void tick_drain(struct xf_engine *engine, unsigned service, unsigned cluster,
@@ -70,6 +132,7 @@ static void tick_drain(struct xf_engine *engine, unsigned service, unsigned clus
         drain->order = number;
         drain->credit = 0;
         drain->tick_ms = engine->now_ms;
+        drain->look_ms = 0;
     }
     if (number == 0) {
         return;
@@ -82,17 +145,18 @@ static void tick_drain(struct xf_engine *engine, unsigned service, unsigned clus
         .service = service,
         .cluster = cluster,
         .before_us = number == XF_DRAIN_ALL ? UINT64_MAX : since_us,
+        .answers_us = answers_before(drain->board, xf_engine_now_us()),
         .cut = deadline_ms != 0 && boottime_ms >= deadline_ms,
-        .tunnels = earn(drain, rate, engine->now_ms - drain->tick_ms),
+        .ends = earn(drain, rate, engine->now_ms - drain->tick_ms),
     };
     drain->tick_ms = engine->now_ms;
     engine->draining |= engine->tunnels_count > 0 && (rate > 0 || order.cut);
-    uint64_t allowed = order.tunnels;
-    if (allowed > 0 || order.cut) { /* else nobody is to end, and there may be many */
-        carry_out(engine, &order);
+    uint64_t allowed = order.ends;
+    if (allowed > 0 || order.cut) {
+        carry_out(engine, drain, &order);
     }
     if (rate != XF_DRAIN_UNBOUNDED) {
-        drain->credit -= (allowed - order.tunnels) * MILLION;
+        drain->credit -= (allowed - order.ends) * MILLION;
     }
 }
 

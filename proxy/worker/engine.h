@@ -81,8 +81,9 @@ struct xf_engine_service {
 struct xf_engine_drain {
     const struct xf_drain *board;
     uint64_t order;  /* the one that is carried out; 0: none */
-    uint64_t credit; /* millionths of a tunnel that may be ended */
+    uint64_t credit; /* millionths of a tunnel or answer that may be ended */
     uint64_t tick_ms;
+    uint64_t look_ms; /* when to look for answers again */
 };
 
 struct xf_engine_listener {

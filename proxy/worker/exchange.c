@@ -339,6 +339,20 @@ void xf_exchange_client_lost(struct xf_exchange *exchange)
     }
 }
 
+void xf_exchange_break_off(struct xf_exchange *exchange, enum xf_ending ending)
+{
+    struct xf_client *client = exchange->client;
+    bool visible = exchange->rechunk || exchange->download.framing == XF_FRAMING_LENGTH;
+    bool pending = exchange->answer != NULL;
+    exchange->ending = (uint8_t) ending;
+    xf_exchange_release(exchange);
+    if (visible && !pending) {
+        xf_client_close(client);
+    } else {
+        xf_client_reset(client);
+    }
+}
+
 void xf_exchange_answer_self(struct xf_exchange *exchange, unsigned status, const char *text)
 {
     struct xf_client *client = exchange->client;

@@ -163,6 +163,9 @@ void xf_exchange_release(struct xf_exchange *exchange);
 /* Ends it, and the client goes on if `persist`. */
 void xf_exchange_end(struct xf_exchange *exchange, bool persist);
 void xf_exchange_client_lost(struct xf_exchange *exchange); /* hung up: 499; the exchange is over */
+/* Ends an answer that has begun so that the client sees that it is not whole (RFC 9112 8): what it
+ * was sent arrives where the end says so, else a reset tells it. */
+void xf_exchange_break_off(struct xf_exchange *exchange, enum xf_ending ending);
 void xf_exchange_attach(struct xf_exchange *exchange, struct xf_upstream *upstream);
 void xf_exchange_detach(struct xf_exchange *exchange, bool reusable);
 /* Ends it with an answer of the proxy's own. */

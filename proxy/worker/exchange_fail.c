@@ -93,18 +93,9 @@ bool xf_exchange_no_room(struct xf_exchange *exchange, const char *text)
 /* The answer has begun: all that is left is to let the client see that it is not whole. */
 static void cut_answer(struct xf_exchange *exchange, const struct verdict *verdict)
 {
-    struct xf_client *client = exchange->client;
-    bool visible = exchange->rechunk || exchange->download.framing == XF_FRAMING_LENGTH;
-    bool pending = exchange->answer != NULL;
     log_failure(exchange, verdict);
     xf_exchange_charge(exchange, verdict->kind);
-    exchange->ending = XF_ENDING_SERVER;
-    xf_exchange_release(exchange);
-    if (visible && !pending) {
-        xf_client_close(client);
-    } else {
-        xf_client_reset(client);
-    }
+    xf_exchange_break_off(exchange, XF_ENDING_SERVER);
 }
 
 /* Whether the same request may be sent once more, on another connection. */

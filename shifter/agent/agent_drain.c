@@ -8,7 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define TOLD 3u /* the leader counts with one of so many last heartbeats */
+#define TOLD             3u    /* the leader counts with one of so many last heartbeats */
+#define ANSWERS_AFTER_MS 5000u /* a younger answer most likely ends by itself */
 
 struct pair {
     uint64_t order;
@@ -17,8 +18,14 @@ struct pair {
     bool written;         /* the boards hold no order of an agent before this one */
 };
 
+/* What holds a cluster. */
+struct held {
+    uint64_t tunnels;
+    uint64_t in_flight; /* tunnels included */
+};
+
 struct cluster {
-    uint64_t told[TOLD]; /* tunnels in the last heartbeats */
+    struct held told[TOLD]; /* in the last heartbeats */
 };
 
 struct xf_agent_drains {
@@ -71,20 +78,44 @@ void xf_agent_drains_inherit(struct xf_agent_drains *drains, const struct xf_con
 void xf_agent_drain_note(struct xf_agent *agent)
 {
     for (unsigned i = 0; i < agent->config->clusters_count; i++) {
-        uint64_t *told = agent->drains->clusters[i].told;
+        const struct xf_totals_cluster *totals = &agent->totals.clusters[i];
+        struct held *told = agent->drains->clusters[i].told;
         memmove(&told[1], &told[0], (TOLD - 1) * sizeof(told[0]));
-        told[0] = agent->totals.clusters[i].tunnels;
+        told[0] = (struct held){totals->tunnels, totals->in_flight};
     }
 }
 
-static uint64_t others_tunnels(const struct xf_agent *agent, unsigned cluster, uint64_t fleet)
+static uint64_t pick(const struct held *held, bool answers)
+{
+    return answers ? held->in_flight : held->tunnels;
+}
+
+static uint64_t of_others(const struct xf_agent *agent, unsigned cluster, uint64_t fleet,
+                          bool answers)
 {
     uint64_t most = 0;
     for (unsigned i = 0; i < TOLD; i++) {
-        uint64_t told = agent->drains->clusters[cluster].told[i];
+        uint64_t told = pick(&agent->drains->clusters[cluster].told[i], answers);
         most = told > most ? told : most;
     }
     return fleet > most ? fleet - most : 0;
+}
+
+/* What this proxy and, as the leader counted, the others have of what `wish` ends. */
+static uint64_t of_fleet(const struct xf_agent *agent, unsigned cluster,
+                         const struct xf_message_progress *progress,
+                         const struct xf_drain_wish *wish)
+{
+    const struct xf_totals_cluster *totals = &agent->totals.clusters[cluster];
+    struct held counted = {0, 0};
+    if (progress != NULL) {
+        counted = wish->order == XF_DRAIN_ALL
+                      ? (struct held){progress->tunnels, progress->in_flight}
+                      : (struct held){progress->ordered_tunnels, progress->ordered_in_flight};
+    }
+    struct held own = {totals->tunnels, totals->in_flight};
+    return pick(&own, wish->answers) +
+           of_others(agent, cluster, pick(&counted, wish->answers), wish->answers);
 }
 
 static void write_order(struct xf_drain *drain, const struct pair *pair)
@@ -101,10 +132,15 @@ static void write_order(struct xf_drain *drain, const struct pair *pair)
 
 /* Every worker of every edition: its part of the fleet's rate. */
 static void write_rates(const struct xf_agent_edition *edition, unsigned cluster,
-                        struct xf_drain *drain, uint32_t rate_milli, uint64_t fleet)
+                        struct xf_drain *drain, const struct xf_drain_wish *wish, uint64_t fleet)
 {
+    uint32_t rate_milli = wish->rate_milli;
+    atomic_store_explicit(&drain->answers_after_ms, wish->answers ? ANSWERS_AFTER_MS : 0,
+                          memory_order_relaxed);
     for (unsigned w = 0; w < edition->board->workers; w++) {
-        uint64_t own = xf_read(&xf_stats_cluster(edition->board->stats[w], cluster)->tunnels);
+        const struct xf_stats_cluster *stats = xf_stats_cluster(edition->board->stats[w], cluster);
+        struct held held = {xf_read(&stats->tunnels), xf_read(&stats->in_flight)};
+        uint64_t own = pick(&held, wish->answers);
         uint32_t part =
             rate_milli == XF_DRAIN_UNBOUNDED ? rate_milli : xf_drain_part(rate_milli, own, fleet);
         if (atomic_load_explicit(&drain->rate_milli[w], memory_order_relaxed) != part) {
@@ -128,7 +164,7 @@ static struct xf_drain *find_drain(const struct xf_agent_edition *edition, const
 
 /* Puts one pair of the newest configuration on all boards that have it. */
 static void write_pair(struct xf_agent *agent, unsigned place, unsigned cluster,
-                       const struct pair *pair, uint32_t rate_milli, uint64_t fleet)
+                       const struct pair *pair, const struct xf_drain_wish *wish, uint64_t fleet)
 {
     const char *name = agent->config->clusters[cluster].name;
     for (unsigned i = 0; i < agent->editions_count; i++) {
@@ -136,7 +172,7 @@ static void write_pair(struct xf_agent *agent, unsigned place, unsigned cluster,
         struct xf_drain *drain = find_drain(edition, agent->config->services[place].name, name);
         if (drain != NULL) {
             int its_cluster = xf_config_find_cluster(edition->config, name);
-            write_rates(edition, (unsigned) its_cluster, drain, rate_milli, fleet);
+            write_rates(edition, (unsigned) its_cluster, drain, wish, fleet);
             write_order(drain, pair);
         }
     }
@@ -200,14 +236,9 @@ static void tick_service(struct xf_agent *agent, unsigned place)
             take_over(agent, place, cluster, pair);
         }
         take_wish(pair, &wish, agent->clock);
-        uint64_t counted = 0;
-        if (place == (unsigned) (deciding - agent->services)) { /* a follower's are not reported */
-            counted = wish.order == XF_DRAIN_ALL ? deciding->progress.tunnels
-                                                 : deciding->progress.ordered_tunnels;
-        }
-        uint64_t fleet =
-            agent->totals.clusters[cluster].tunnels + others_tunnels(agent, cluster, counted);
-        write_pair(agent, place, cluster, pair, wish.rate_milli, fleet);
+        bool reported = place == (unsigned) (deciding - agent->services); /* a follower's are not */
+        uint64_t fleet = of_fleet(agent, cluster, reported ? &deciding->progress : NULL, &wish);
+        write_pair(agent, place, cluster, pair, &wish, fleet);
         pair->written = agent->editions_count > 0;
     }
 }

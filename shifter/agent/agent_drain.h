@@ -1,9 +1,10 @@
 /*
  * agent_drain.h -- tells the workers what to empty, and parts a fleet's pace among them.
  *
- * A fleet's rate is parted by tunnels: a proxy ends rate x own / fleet, a worker its part of that
- * likewise.  Others' tunnels are what the leader counted but what this proxy had told it, so that
- * what was ended since is not held against the pace.
+ * A fleet's rate is parted by what holds the cluster: a proxy ends rate x own / fleet, a worker its
+ * part of that likewise.  That is its tunnels, and where answers end too, whatever is in flight.
+ * Others' are what the leader counted but what this proxy had told it, so that what was ended since
+ * is not held against the pace.
  */
 #ifndef XF_SHIFTER_AGENT_DRAIN_H
 #define XF_SHIFTER_AGENT_DRAIN_H

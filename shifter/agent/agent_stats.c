@@ -55,6 +55,7 @@ static void add_cluster(struct xf_totals_cluster *total, const struct xf_stats_c
     add(&total->tunnels, &cluster->tunnels);
     add(&total->pooled, &cluster->pooled);
     add(&total->queued, &cluster->queued);
+    add_all(total->drained, cluster->drained, XF_DRAINED_KINDS);
 }
 
 static void add_server(struct xf_totals_server *total, const struct xf_stats_server *server,

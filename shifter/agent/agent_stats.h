@@ -41,6 +41,7 @@ struct xf_totals_service {
 };
 struct xf_totals_cluster {
     uint64_t in_flight, tunnels, pooled, queued;
+    uint64_t drained[XF_DRAINED_KINDS];
 };
 struct xf_totals_server {
     uint64_t in_flight, requests, failures, ejections;

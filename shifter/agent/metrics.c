@@ -373,6 +373,21 @@ static void write_clusters(struct writer *writer)
     }
 }
 
+static void write_drained(struct writer *writer)
+{
+    static const char *const kinds[XF_DRAINED_KINDS] = {"tunnel", "answer", "request"};
+    const struct xf_config *config = writer->view->config;
+    family(writer, "drained_total", "counter",
+           "Ended by a drain: tunnels, answers that had begun, requests that waited for one.");
+    for (unsigned i = 0; i < config->clusters_count; i++) {
+        for (unsigned k = 0; k < XF_DRAINED_KINDS; k++) {
+            sample(writer, "drained_total", "cluster=\"%s\",kind=\"%s\"", config->clusters[i].name,
+                   kinds[k]);
+            whole(writer, writer->view->totals->clusters[i].drained[k]);
+        }
+    }
+}
+
 typedef uint64_t server_value(const struct xf_metrics_view *view, unsigned server);
 
 static uint64_t server_up(const struct xf_metrics_view *view, unsigned server)
@@ -517,6 +532,7 @@ char *xf_metrics_write(const struct xf_metrics_view *view, size_t *ret_length)
     write_certificates(&writer);
     write_services(&writer);
     write_clusters(&writer);
+    write_drained(&writer);
     write_servers(&writer);
     write_pairs(&writer);
     *ret_length = writer.text.length;

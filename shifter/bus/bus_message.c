@@ -159,11 +159,13 @@ json_t *xf_message_state_make(const struct xf_message_state *state)
     xf_json_put_string(message, "write_id", state->write_id, &ok);
     xf_json_put_string(message, "document", state->document, &ok);
     xf_json_put(message, "progress",
-                json_pack("{s:I, s:I, s:I, s:I, s:i, s:i, s:I}", "step_elapsed_ms",
+                json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:i, s:i, s:I}", "step_elapsed_ms",
                           (json_int_t) state->progress.step_elapsed_ms, "step_remaining_ms",
                           (json_int_t) state->progress.step_remaining_ms, "tunnels",
                           (json_int_t) state->progress.tunnels, "ordered_tunnels",
-                          (json_int_t) state->progress.ordered_tunnels, "proxies",
+                          (json_int_t) state->progress.ordered_tunnels, "in_flight",
+                          (json_int_t) state->progress.in_flight, "ordered_in_flight",
+                          (json_int_t) state->progress.ordered_in_flight, "proxies",
                           (int) state->progress.proxies, "journal", (int) state->progress.journal,
                           "journal_backlog", (json_int_t) state->progress.journal_backlog),
                 &ok);
@@ -189,6 +191,10 @@ int xf_message_state_read(const json_t *message, struct xf_message_state *ret, s
     xf_json_uint(&reader, progress, "tunnels", XF_JSON_NEEDED, INT64_MAX, &read.progress.tunnels);
     xf_json_uint(&reader, progress, "ordered_tunnels", XF_JSON_OPTIONAL, INT64_MAX,
                  &read.progress.ordered_tunnels);
+    xf_json_uint(&reader, progress, "in_flight", XF_JSON_OPTIONAL, INT64_MAX,
+                 &read.progress.in_flight);
+    xf_json_uint(&reader, progress, "ordered_in_flight", XF_JSON_OPTIONAL, INT64_MAX,
+                 &read.progress.ordered_in_flight);
     xf_json_unsigned(&reader, progress, "proxies", XF_JSON_OPTIONAL, XF_PROXIES_MAX,
                      &read.progress.proxies);
     xf_json_unsigned(&reader, progress, "journal", XF_JSON_OPTIONAL, 2, &read.progress.journal);

@@ -167,10 +167,11 @@ void xf_message_command_release(struct xf_message_command *command);
 /* The cutover's clocks: a checkpoint beside the document, without a version. */
 struct xf_message_progress {
     int64_t step_elapsed_ms, step_remaining_ms; /* -1: no step runs */
-    uint64_t tunnels; /* on the cluster that is being emptied, over the fleet: paced draining */
-    uint64_t ordered_tunnels; /* likewise on the one that is drained by hand */
-    unsigned proxies;         /* of the roster; 0: not said */
-    unsigned journal;         /* 0: there is none; 1: it takes no rows; 2: it does */
+    uint64_t tunnels;   /* on the cluster that is being emptied, over the fleet: paced draining */
+    uint64_t in_flight; /* likewise: tunnels and requests */
+    uint64_t ordered_tunnels, ordered_in_flight; /* on the one that is drained by hand */
+    unsigned proxies;                            /* of the roster; 0: not said */
+    unsigned journal; /* 0: there is none; 1: it takes no rows; 2: it does */
     uint64_t journal_backlog;
 };
 struct xf_message_state {

@@ -91,13 +91,13 @@ const struct xf_command xf_commands[] = {
      "without it.\n" CHANGE_DETAILS,
      xf_cmd_finalize},
     {"drain", "[--cluster CLUSTER] [--rate 20/s | --now]",
-     "end the tunnels that are left on a cluster",
+     "end the tunnels and answers that are left on a cluster",
      "WebSockets are told 1001 between two frames, other tunnels are closed; what is opened later\n"
-     "is left alone.  The cluster: the one that traffic has left, else --cluster.  The pace, for "
-     "the\n"
-     "whole fleet: --rate, else that of the plan or the configuration, else 20/s.  --now: all at\n"
-     "once, and where nothing new goes to the cluster its answers in progress are cut "
-     "too.\n" CHANGE_DETAILS,
+     "is left alone.  Where nothing new goes to the cluster answers in progress end too, at a "
+     "pace\n"
+     "those of requests that are 5 s old, with --now all.  The cluster: the one that traffic has\n"
+     "left, else --cluster.  The pace, for the whole fleet: --rate, else that of the plan or the\n"
+     "configuration, else 20/s.  --now: at once.\n" CHANGE_DETAILS,
      xf_cmd_drain},
     {"fence", "up | down", "refuse, or let pass, changes through the services that follow this one",
      "For before a cutover, as while a database is cloned; `start` takes it over, and it ends "

@@ -62,10 +62,11 @@ struct xf_drain_wish xf_drain_wish(const struct xf_document *document,
 {
     const struct xf_document_drain *order = &document->drain;
     if (order->number > 0 && strcmp(order->cluster, cluster) == 0) {
-        bool cuts = order->after_ms >= 0 && !serves(document, overridden, weight, cluster);
+        bool answers = !serves(document, overridden, weight, cluster);
         return (struct xf_drain_wish){.order = order->number,
                                       .rate_milli = order->rate_milli,
-                                      .after_ms = cuts ? order->after_ms : -1};
+                                      .after_ms = answers ? order->after_ms : -1,
+                                      .answers = answers};
     }
     struct xf_drain_wish wish = {.after_ms = -1};
     const char *emptied = xf_drain_by_policy(document, overridden, weight);
@@ -75,6 +76,7 @@ struct xf_drain_wish xf_drain_wish(const struct xf_document *document,
         return wish;
     }
     wish.order = XF_DRAIN_ALL;
+    wish.answers = true;
     if (drain->policy == XF_DRAIN_PACED) {
         wish.rate_milli = xf_drain_milli(drain->rate);
     } else {

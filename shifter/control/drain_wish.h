@@ -15,9 +15,10 @@
 
 struct xf_drain_wish {
     uint64_t order;      /* 0: not at all; XF_DRAIN_ALL: by policy; else an order's number */
-    uint32_t rate_milli; /* tunnels of the whole fleet per 1000 s, or XF_DRAIN_UNBOUNDED; 0: none
+    uint32_t rate_milli; /* ends of the whole fleet per 1000 s, or XF_DRAIN_UNBOUNDED; 0: none
                             before the deadline */
     int64_t after_ms;    /* from then on what is left is cut; -1: never */
+    bool answers;        /* at the rate answers in progress end, too */
 };
 
 /* `cluster` by the names of the service that has the document.  `overridden` and `weight`: what
@@ -30,7 +31,7 @@ struct xf_drain_wish xf_drain_wish(const struct xf_document *document,
 const char *xf_drain_by_policy(const struct xf_document *document, bool overridden,
                                unsigned weight);
 
-/* The part of a rate for one who has `own` of `all` tunnels; at least 1 where there is a tunnel. */
+/* The part of a rate for one who has `own` of `all` to end; at least 1 where there is one. */
 uint32_t xf_drain_part(uint32_t rate_milli, uint64_t own, uint64_t all);
 
 /* A rate as wishes and orders have it, bounded. */

@@ -2,7 +2,9 @@
 
 import asyncio
 import http
+import json
 import signal
+import socket
 import threading
 import time
 
@@ -232,6 +234,115 @@ def test_an_abort_over_a_time_returns_at_weight_0_and_tells_the_tunnels_left(cro
     status = made.status()
     assert status["weight"]["desired"] == 0 and status["state"] in ("aborting", "aborted"), status
     assert sockets.closed == []
+
+
+HEADS = {"length": b"Content-Length: 1000000", "chunked": b"Transfer-Encoding: chunked",
+         "close": b"Connection: close"}
+
+
+class Endless:
+    """A server whose answers begin and never end, framed as the path says; `/N` is whole after N seconds."""
+
+    def __init__(self, scripted):
+        self.address = scripted(self.serve).address
+
+    @staticmethod
+    def serve(connection):
+        data = b""
+        while piece := connection.recv(65536):
+            data += piece
+            while b"\r\n\r\n" in data:
+                head, _, data = data.partition(b"\r\n\r\n")
+                said = head.split(b" ")[1].decode().strip("/")
+                if said in HEADS:
+                    connection.sendall(b"HTTP/1.1 200 OK\r\n" + HEADS[said] + b"\r\n\r\n")
+                    while True:
+                        connection.sendall(b"1\r\nx\r\n" if said == "chunked" else b"x")
+                        time.sleep(0.1)
+                body = b"ok" * 2
+                connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\n" + body[:2])
+                time.sleep(float(said or 0))
+                connection.sendall(body[2:])
+
+
+def begin(made, path, minor=1):
+    client = socket.create_connection(("127.0.0.1", made.port))
+    client.settimeout(30)
+    client.sendall(b"GET /%s HTTP/1.%d\r\nHost: a\r\n\r\n" % (path.encode(), minor))
+    assert client.recv(12) == b"HTTP/1.1 200"
+    return client
+
+
+def end_of(client):
+    """What came, and how it ended: "close" or "reset"."""
+    data = b""
+    try:
+        while piece := client.recv(65536):
+            data += piece
+        return data, "close"
+    except ConnectionResetError:
+        return data, "reset"
+    finally:
+        client.close()
+
+
+def in_flight(made, cluster):
+    return made.status()["clusters"][cluster]["in_flight"]
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("policy", [{"policy": "paced", "rate": "5/s"}, {"policy": "deadline", "deadline": "5s"}],
+                         ids=["paced", "deadline"])
+@pytest.mark.parametrize("emptied", ["blue", "green"])
+def test_endless_answers_leave_by_the_policy_and_the_client_sees_it(crossfade, scripted, folder, policy, emptied):
+    clusters = {"v1": [Endless(scripted).address], "v2": [Endless(scripted).address]}
+    made = crossfade(clusters, workers=2, extra={
+        "drain": policy, "access_log": {"path": str(folder / "access.log")}})
+    steps = [{"weight": "100%", "hold": "1s", **QUICK}]
+    plan = {"name": "sse", "service": "gateway", "to": "v2", "steps": steps}
+    cluster = "v1"
+    if emptied == "green":
+        cluster, steps[0]["hold"] = "v2", "1h"
+        made.cli("start", made.plan(plan), check=0)
+        made.wait_status(lambda s: s["weight"]["actual"] == 100)
+    clients = {begin(made, framing): "close" for framing in HEADS for _ in range(3)}
+    clients[begin(made, "close", minor=0)] = "reset"  # nothing else could tell it
+    net.wait_until(lambda: in_flight(made, cluster) == len(clients), 5, "all are in flight")
+    if emptied == "green":
+        made.cli("abort", check=0)
+    else:
+        made.cli("start", made.plan(plan), check=0)
+        made.wait_status(lambda s: s["state"] == "soaking")
+    begun = time.monotonic()
+    short = begin(made, "2")  # one that ends by itself, and is let
+    ends = []
+    threads = [threading.Thread(target=lambda c=c: ends.append((c, *end_of(c), time.monotonic()))) for c in clients]
+    for each in threads:
+        each.start()
+    for each in threads:
+        each.join(40)
+    assert len(ends) == len(clients)
+    for client, data, end in [each[:3] for each in ends]:
+        assert end == clients[client] and b"x" in data and not data.endswith(b"0\r\n\r\n"), (end, data[:300])
+    took = max(each[3] for each in ends) - min(each[3] for each in ends)
+    if policy["policy"] == "paced":
+        assert took >= (len(clients) - 1) / 5 - 0.5, took
+    short.settimeout(5)
+    data = b""
+    while not data.endswith(b"okok"):
+        data += short.recv(100)
+    short.close()
+    print(f"{len(clients)} answers ended over {took:.1f} s, the last {ends[-1][3] - begun:.1f} s after")
+    if emptied == "blue":
+        made.wait_status(lambda s: s["state"] == "safe", 20)
+    net.wait_until(lambda: in_flight(made, cluster) == 0, 5, "nothing in flight")
+    status = made.status()
+    assert status["clusters"][cluster]["errors"] == 0 and not status["holds"], status
+    ended = f'crossfade_drained_total{{cluster="{cluster}",kind="answer"}}'
+    assert made.metrics()[ended] == len(clients)
+    lines = [json.loads(line) for line in (folder / "access.log").read_text().splitlines()]
+    assert [line["ended"] for line in lines].count("cut") == len(clients)
+    assert {line["status"] for line in lines if line["ended"] == "cut"} == {200}
 
 
 def test_a_bare_drain_by_hand_is_for_the_cluster_that_traffic_left(pair):

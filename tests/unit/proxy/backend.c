@@ -154,6 +154,27 @@ static bool answer_many(struct session *session, size_t count, bool chunked, boo
     return (!chunked || put(session, "0\r\n\r\n", 5)) && !close_it;
 }
 
+static bool begin_answer(struct session *session, const char *framing)
+{
+    static const struct {
+        const char *framing, *text;
+    } rows[] = {
+        {"length", "Content-Length: 100000\r\n\r\nbegun"},
+        {"chunked", "Transfer-Encoding: chunked\r\n\r\n5\r\nbegun\r\n"},
+        {"close", "Connection: close\r\n\r\nbegun"},
+    };
+    bool going = say(session, "HTTP/1.1 200 OK\r\n");
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        if (strcmp(framing, rows[i].framing) == 0) {
+            going = going && say(session, rows[i].text);
+        }
+    }
+    while (going && more(session)) {
+        drop(session, session->length);
+    }
+    return false;
+}
+
 static void pause_ms(int ms)
 {
     (void) poll(NULL, 0, ms);
@@ -198,6 +219,9 @@ static bool serve(struct session *session, char *head, const char *path, bool he
     }
     if (strncmp(path, "/close/", 7) == 0) {
         return answer_many(session, number, false, true);
+    }
+    if (strncmp(path, "/endless/", 9) == 0) {
+        return begin_answer(session, path + 9);
     }
     if (strncmp(path, "/status/", 8) == 0) {
         return answer(session, (unsigned) number, "", "", 0);

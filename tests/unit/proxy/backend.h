@@ -14,6 +14,8 @@
  *     /early      answers without reading the body
  *     /hints      a 103 before the answer
  *     /upgrade    101, then sends back what it gets
+ *     /endless/length, /endless/chunked, /endless/close
+ *                 an answer framed like that which begins and does not end
  *
  * Every answer carries X-Name, the backend's name.
  */

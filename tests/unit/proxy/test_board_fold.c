@@ -43,6 +43,7 @@ static void a_reaped_workers_counters_move_and_its_gauges_vanish(void **state)
     xf_count(&xf_stats_server(stats, 3)->in_flight, 1);
     xf_count(&xf_stats_cluster(stats, 2)->in_flight, 6);
     xf_count(&xf_stats_cluster(stats, 2)->tunnels, 1);
+    xf_count(&xf_stats_cluster(stats, 2)->drained[XF_DRAINED_ANSWER], 5);
     xf_count(&stats->clients, 8);
     xf_count(&stats->accepted, 20);
     xf_cycle_begin(stats);
@@ -52,6 +53,8 @@ static void a_reaped_workers_counters_move_and_its_gauges_vanish(void **state)
     assert_int_equal(total_requests(board, 2), 10);
     assert_int_equal(xf_read(&xf_stats_service(retired, 1)->refused[4]), 2);
     assert_int_equal(xf_read(&xf_stats_server(retired, 3)->failures), 4);
+    assert_int_equal(xf_read(&xf_stats_cluster(retired, 2)->drained[XF_DRAINED_ANSWER]), 5);
+    assert_int_equal(xf_read(&xf_stats_cluster(stats, 2)->drained[XF_DRAINED_ANSWER]), 0);
     assert_int_equal(xf_read(&retired->accepted), 20);
     assert_int_equal(xf_read(&xf_stats_pair(stats, 2)->requests), 0);
     assert_int_equal(xf_read(&xf_stats_cluster(stats, 2)->in_flight), 0);
@@ -99,6 +102,7 @@ static void an_ended_editions_counters_go_on_under_the_same_names(void **state)
     xf_count(&xf_stats_pair(new->stats[0], 2)->requests, 1);   /* gateway, web-v2 */
     xf_count(&xf_stats_service(old->stats[0], 0)->fenced, 3);
     xf_count(&xf_stats_server(old->stats[0], 3)->requests, 11);
+    xf_count(&xf_stats_cluster(old->stats[1], 1)->drained[XF_DRAINED_TUNNEL], 4); /* web-v2 */
     xf_board_fold_worker(old, 0);
     xf_board_fold_worker(old, 1);
     xf_board_fold_edition(old, &sample.config, new, &next.config);
@@ -109,6 +113,7 @@ static void an_ended_editions_counters_go_on_under_the_same_names(void **state)
     assert_int_equal(total_requests(old, 1), 0);
     assert_int_equal(xf_read(&xf_stats_service(new->retired, 1)->fenced), 3);
     assert_int_equal(xf_read(&xf_stats_server(new->retired, 0)->requests), 11);
+    assert_int_equal(xf_read(&xf_stats_cluster(new->retired, 1)->drained[XF_DRAINED_TUNNEL]), 4);
     xf_board_destroy(old);
     xf_board_destroy(new);
 }

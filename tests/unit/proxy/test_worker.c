@@ -6,6 +6,7 @@
 #include "proxy/board/channel.h"
 #include "proxy/board/pick.h"
 
+#include <errno.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <setjmp.h>
@@ -316,6 +317,143 @@ static void order_drain(const char *cluster, uint64_t order, uint32_t rate_milli
     atomic_store(&drain->order, order);
 }
 
+/* Likewise: at the rate answers end, too, whose request began so long ago. */
+static void drain_answers(const char *cluster, uint32_t after_ms)
+{
+    int number = xf_config_find_cluster(fix.config, cluster);
+    int pair = xf_config_pair(fix.config, 0, (unsigned) number);
+    atomic_store(&xf_board_drain(fix.board, (unsigned) pair)->answers_after_ms, after_ms);
+}
+
+/* A request whose answer begins and does not end; its head and first bytes are read. */
+static int begin_endless(const char *framing, unsigned minor)
+{
+    int fd = fixture_connect(&fix);
+    char text[256];
+    (void) snprintf(text, sizeof(text), "GET /endless/%s HTTP/1.%u\r\nHost: a\r\n\r\n", framing,
+                    minor);
+    client_put(fd, text);
+    memset(text, 0, sizeof(text));
+    for (size_t at = 0; strstr(text, "begun") == NULL; at++) {
+        assert_true(at < sizeof(text) - 1);
+        assert_int_equal(recv(fd, text + at, 1, 0), 1);
+    }
+    if (strcasestr(text, "chunked") != NULL) {
+        assert_int_equal(recv(fd, text, 2, MSG_WAITALL), 2);
+    }
+    return fd;
+}
+
+/* Whether the end came without the last chunk: by a close, or by a reset. */
+static void expect_end(int fd, bool by_reset)
+{
+    char byte;
+    ssize_t got = recv(fd, &byte, 1, 0);
+    assert_int_equal(got, by_reset ? -1 : 0);
+    assert_true(!by_reset || errno == ECONNRESET);
+    (void) close(fd);
+}
+
+static void assert_nobody_is_charged(const char *cluster)
+{
+    const struct xf_stats_pair *pair = fixture_pair(&fix, cluster);
+    for (unsigned i = 0; i < XF_ERROR_KINDS; i++) {
+        assert_int_equal(xf_read(&pair->errors[i]), 0);
+    }
+    assert_int_equal(xf_read(&pair->client_aborts), 0);
+    for (unsigned cell = 0; cell < XF_CELLS; cell++) {
+        for (unsigned i = 0; i < XF_CELL_WEIGHTS; i++) {
+            struct xf_cell_entry *entry = &xf_stats_cells(fix.stats, 0)[cell].entry[i];
+            assert_int_equal(atomic_load(&entry->bad[XF_BLUE]) + atomic_load(&entry->bad[XF_GREEN]),
+                             0);
+        }
+    }
+}
+
+static void answers_are_cut(uint32_t rate_milli, uint64_t deadline_ms)
+{
+    static const struct {
+        const char *framing;
+        unsigned minor;
+        bool by_reset; /* nothing but that can tell the client */
+    } rows[] = {
+        {"length", 1, false}, {"chunked", 1, false}, {"close", 1, false},
+        {"length", 0, false}, {"chunked", 0, true},  {"close", 0, true},
+    };
+    int fds[XF_COUNT(rows)];
+    for (unsigned i = 0; i < XF_COUNT(rows); i++) {
+        fds[i] = begin_endless(rows[i].framing, rows[i].minor);
+    }
+    struct xf_stats_cluster *blue = fixture_cluster(&fix, "blue");
+    assert_true(settles(&blue->in_flight, XF_COUNT(rows)));
+    fixture_route(&fix, XF_ROUTE_CUTOVER | XF_ROUTE_DRAINING, 10000, NULL);
+    drain_answers("blue", 1);
+    order_drain("blue", XF_DRAIN_ALL, rate_milli, deadline_ms);
+    for (unsigned i = 0; i < XF_COUNT(rows); i++) {
+        expect_end(fds[i], rows[i].by_reset);
+    }
+    assert_true(settles(&blue->in_flight, 0));
+    assert_true(settles(&blue->drained[XF_DRAINED_ANSWER], XF_COUNT(rows)));
+    assert_int_equal(xf_read(&blue->drained[XF_DRAINED_TUNNEL]), 0);
+    assert_nobody_is_charged("blue");
+}
+
+static void a_paced_drain_ends_answers_so_that_the_client_sees_it(void **state)
+{
+    (void) state;
+    answers_are_cut(20000, 0);
+}
+
+static void a_drain_deadline_ends_answers_so_that_the_client_sees_it(void **state)
+{
+    (void) state;
+    answers_are_cut(0, 1);
+}
+
+static void a_paced_drain_leaves_young_answers_and_those_that_have_not_begun(void **state)
+{
+    (void) state;
+    int young = begin_endless("chunked", 1), waiting = fixture_connect(&fix);
+    client_put(waiting, GET("/slow/600"));
+    struct xf_stats_cluster *blue = fixture_cluster(&fix, "blue");
+    assert_true(settles(&blue->in_flight, 2));
+    drain_answers("blue", 3600 * 1000);
+    order_drain("blue", XF_DRAIN_ALL, 1000000, 0);
+    struct client_answer answer;
+    client_read(waiting, false, &answer); /* many ticks later */
+    assert_int_equal(answer.status, 200);
+    client_answer_release(&answer);
+    (void) close(waiting);
+    assert_true(settles(&blue->in_flight, 1));
+    drain_answers("blue", 0); /* an operator's order on a cluster that serves: tunnels alone */
+    assert_int_equal(client_ask(waiting = fixture_connect(&fix), GET("/slow/300")), 200);
+    (void) close(waiting);
+    assert_true(settles(&blue->in_flight, 1));
+    drain_answers("blue", 1);
+    expect_end(young, false);
+    assert_true(settles(&blue->drained[XF_DRAINED_ANSWER], 1));
+}
+
+/* What never ends by itself goes first, though the answer's client came before it. */
+static void at_a_rate_tunnels_go_before_answers(void **state)
+{
+    (void) state;
+    int answer_fd = begin_endless("length", 1), tunnel = fixture_connect(&fix);
+    struct client_answer answer;
+    client_put(tunnel, "GET /upgrade HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\n"
+                       "Upgrade: websocket\r\n\r\n");
+    client_read(tunnel, false, &answer);
+    assert_int_equal(answer.status, 101);
+    struct xf_stats_cluster *blue = fixture_cluster(&fix, "blue");
+    assert_true(settles(&blue->tunnels, 1));
+    drain_answers("blue", 1);
+    order_drain("blue", XF_DRAIN_ALL, 20000, 0);
+    expect_end(answer_fd, false);
+    assert_int_equal(xf_read(&blue->drained[XF_DRAINED_TUNNEL]), 1);
+    assert_true(settles(&blue->in_flight, 0));
+    (void) close(tunnel);
+}
+
 static void a_drained_websocket_is_told_1001_between_two_frames(void **state)
 {
     (void) state;
@@ -543,6 +681,10 @@ int main(void)
         WORKER_TEST(a_tunnel_carries_bytes_both_ways_and_is_counted),
         WORKER_TEST(a_drained_websocket_is_told_1001_between_two_frames),
         WORKER_TEST(a_drain_deadline_cuts_what_is_left),
+        WORKER_TEST(a_paced_drain_ends_answers_so_that_the_client_sees_it),
+        WORKER_TEST(a_drain_deadline_ends_answers_so_that_the_client_sees_it),
+        WORKER_TEST(a_paced_drain_leaves_young_answers_and_those_that_have_not_begun),
+        WORKER_TEST(at_a_rate_tunnels_go_before_answers),
         WORKER_TEST(a_broken_server_is_hidden_or_told_as_502),
         WORKER_TEST(a_server_that_closes_silently_fails_no_request),
         WORKER_TEST(a_dead_server_costs_no_request_while_another_lives),

@@ -138,7 +138,12 @@ static void state_and_reply_are_read_back(void **state)
                                     .version = {1, 2, 3},
                                     .write_id = ID_A,
                                     .document = "{\"a\": 1}",
-                                    .progress = {-1, -1, 4, 0, 7},
+                                    .progress = {.step_elapsed_ms = -1,
+                                                 .step_remaining_ms = -1,
+                                                 .tunnels = 4,
+                                                 .in_flight = 5,
+                                                 .ordered_in_flight = 6,
+                                                 .proxies = 7},
                                     .store_time_ms = 77};
     strcpy(made.leader.id, ID_B);
     json_t *message = xf_message_state_make(&made);
@@ -147,6 +152,8 @@ static void state_and_reply_are_read_back(void **state)
     assert_string_equal(read.document, "{\"a\": 1}");
     assert_int_equal(read.version.revision, 3);
     assert_int_equal(read.progress.tunnels, 4);
+    assert_int_equal(read.progress.in_flight, 5);
+    assert_int_equal(read.progress.ordered_in_flight, 6);
     assert_int_equal(read.progress.proxies, 7);
     json_decref(message);
 

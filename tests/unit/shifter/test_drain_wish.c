@@ -41,6 +41,7 @@ static void the_policy_empties_blue_while_draining_and_green_after_going_back(vo
             assert_true(by_pace.order == (emptied ? XF_DRAIN_ALL : 0));
             assert_int_equal(by_pace.rate_milli, emptied ? 20000 : 0);
             assert_int_equal(by_pace.after_ms, -1);
+            assert_int_equal(by_pace.answers, emptied);
             struct xf_drain_wish by_time = wish(document, &deadline, clusters[c]);
             assert_int_equal(by_time.rate_milli, 0);
             assert_int_equal(by_time.after_ms, emptied ? 60000 : -1);
@@ -95,6 +96,7 @@ static void no_answer_is_cut_on_a_cluster_that_still_serves(void **state)
         struct xf_drain_wish found = wish(document, &natural, rows[i].cluster);
         assert_int_equal(found.order, 1);
         assert_int_equal(found.after_ms, rows[i].cuts ? 0 : -1);
+        assert_int_equal(found.answers, rows[i].cuts);
         xf_document_destroy(document);
     }
 }

@@ -24,6 +24,7 @@ static char *write_all(size_t *ret_length)
     totals.pairs[pair].latency[xf_histogram_bucket(60000000)] = 20;
     totals.pairs[pair].latency_sum_us = 2500000;
     totals.clusters[0].tunnels = 3;
+    totals.clusters[0].drained[XF_DRAINED_ANSWER] = 9;
     document->holds[XF_HOLD_ERRORS].on = true;
     struct xf_metrics_service service = {.name = "gateway",
                                          .document = document,
@@ -70,6 +71,7 @@ static void numbers_stand_under_their_labels(void **state)
         "\ncrossfade_hold{service=\"gateway\",reason=\"errors\"} 1\n",
         "\ncrossfade_generation{service=\"gateway\"} 42\n",
         "\ncrossfade_tunnels{cluster=\"old\"} 3\n",
+        "\ncrossfade_drained_total{cluster=\"old\",kind=\"answer\"} 9\n",
         "\ncrossfade_server_up{cluster=\"old\",server=\"127.0.0.1:18010\"} 1\n",
         "\ncrossfade_server_up{cluster=\"old\",server=\"127.0.0.1:18011\"} 0\n",
         "\ncrossfade_editions 2\n",
