@@ -16,9 +16,14 @@ static const char *const laxer[] = {
     "Invalid character in chunk size",
     "Invalid character in chunk extensions",
     "Invalid character in chunk extensions name",
-    "Invalid character in Content-Length",
-    /* in a trailer, where it frames nothing and is dropped */
+    /* in a trailer, where they frame nothing and are dropped */
     "Invalid `Transfer-Encoding` header value",
+    "Request has invalid `Transfer-Encoding`",
+    "Invalid character in Content-Length",
+    "Empty Content-Length",
+    "Duplicate Content-Length",
+    "Content-Length overflow",
+    "Content-Length can't be present with Transfer-Encoding",
     /* a quoted value, with an escape in it or white space behind it */
     "Invalid character in chunk extensions quote value",
     "Invalid character in chunk extensions quoted value",
