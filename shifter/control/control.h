@@ -76,6 +76,9 @@ struct xf_facts {
     unsigned standing;                                       /* bits 1 << enum xf_judge_rule */
     struct xf_judge_verdict verdicts[XF_JUDGE_EVIDENCE + 1]; /* of those that stand */
     struct xf_judge_evidence evidence;
+    bool judge_listened; /* the leader has heard the whole fleet for long enough to know a green
+                            that fails: since it leads, since detectors began anew, since somebody
+                            was silent */
     enum { XF_GATE_PASSED, XF_GATE_UNKNOWN, XF_GATE_FAILED } gate; /* those of gates.during */
     char gate_sentence[XF_SENTENCE_BYTES];
     const char *journal; /* why rises wait for the journal, in words: a hold; NULL: they do not */

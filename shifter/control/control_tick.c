@@ -337,9 +337,12 @@ static bool forked(struct tick *tick)
     return finish(tick);
 }
 
+/* With traffic on green nothing goes on before its present state is known, whatever a checkpoint
+ * says of the past: no data is not good data. */
 static bool go_on(struct tick *tick)
 {
-    if (!xf_control_counts(tick->document, tick->facts)) {
+    bool unknown = tick->document->weight > 0 && !tick->facts->judge_listened;
+    if (unknown || !xf_control_counts(tick->document, tick->facts)) {
         return false;
     }
     switch (tick->document->state) {

@@ -312,6 +312,8 @@ static void lead(struct xf_tenure *tenure)
                         xf_lease_epoch(tenure->lease));
     }
     xf_grid_init(&tenure->grid);
+    tenure->listens_since_ms = xf_tenure_now(tenure);
+    tenure->listened_at_ms = tenure->listens_since_ms;
     xf_tenure_judge_follow(tenure);
     xf_tenure_signal_lead(tenure);
     if (tenure->version.generation > 0 && !tenure->holds_newer) {
@@ -499,6 +501,7 @@ static void decide(struct xf_tenure *tenure)
 {
     struct xf_facts facts;
     xf_tenure_facts(tenure, NULL, &facts);
+    facts.judge_listened = xf_tenure_judge_listen(tenure, &facts.fleet);
     xf_progress_tick(&tenure->progress, tenure->document, facts.boot_ms, facts.fleet.in_force,
                      !tenure->write.on && xf_control_counts(tenure->document, &facts));
     if (tenure->write.on) {

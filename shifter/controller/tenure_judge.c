@@ -12,6 +12,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* A proxy's samples come before its heartbeat: from who was heard so late that much is known. */
+#define LISTEN_MS XF_SILENT_MS
+#define TOLD_MS   1000
+
 /* The checkpoint says which step of which attempt it was taken in: {"attempt", "step_entry",
  * "judge": text}.  Of another cutover or attempt it says nothing. */
 static void load_checkpoint(struct xf_tenure *tenure)
@@ -82,6 +86,9 @@ static void make_judge(struct xf_tenure *tenure)
     tenure->judge_attempt = document->attempts;
     tenure->judge_verdict_attempt = document->verdict_attempt;
     xf_tenure_blame_drop(tenure);
+    if (document->weight > 0) { /* else it begins: there is nothing to be heard of green yet */
+        tenure->listens_since_ms = xf_tenure_now(tenure);
+    }
 }
 
 /* What the proxies learnt of blue before the cutover began; taken once, before the first step. */
@@ -129,6 +136,7 @@ void xf_tenure_judge_follow(struct xf_tenure *tenure)
     }
     if (tenure->judge_verdict_attempt != document->verdict_attempt) {
         xf_judge_reset(&tenure->judge, now);
+        tenure->listens_since_ms = xf_tenure_now(tenure);
         xf_grid_forget(&tenure->grid, now); /* clean cells come with the next heartbeat */
         tenure->judge.attempt = document->verdict_attempt;
         tenure->judge_verdict_attempt = document->verdict_attempt;
@@ -175,6 +183,25 @@ void xf_tenure_judge_tick(struct xf_tenure *tenure)
     if (tenure->judging) {
         xf_judge_advance(&tenure->judge, now - XF_GRID_CLOSE_MS);
     }
+}
+
+bool xf_tenure_judge_listen(struct xf_tenure *tenure, const struct xf_fleet *fleet)
+{
+    const struct xf_roster *roster = tenure->options.roster;
+    int64_t now = xf_tenure_now(tenure);
+    int64_t passed = now - tenure->listened_at_ms;
+    tenure->listened_at_ms = now;
+    if (passed > XF_TICK_MS_MAX) { /* who was stopped heard nothing */
+        tenure->listens_since_ms += passed - XF_TICK_MS_MAX;
+    }
+    if (fleet->members == 0 || fleet->silent > 0) {
+        tenure->listens_since_ms = now;
+    }
+    bool heard = now - tenure->listens_since_ms >= LISTEN_MS;
+    for (unsigned i = 0; heard && i < xf_roster_count(roster); i++) {
+        heard = xf_roster_member(roster, i)->seen_ms >= tenure->listens_since_ms + TOLD_MS;
+    }
+    return heard;
 }
 
 void xf_tenure_judge_facts(const struct xf_tenure *tenure, struct xf_facts *ret)

@@ -189,6 +189,8 @@ struct xf_tenure {
     unsigned judge_verdict_attempt;
     uint64_t judge_step_entry;
     unsigned judge_weight;
+    int64_t listens_since_ms;       /* since when the whole fleet is heard, as far as that counts */
+    int64_t listened_at_ms;         /* the last look at it */
     struct xf_tenure_blame *blames; /* owned; the newest of each proxy */
     unsigned blames_count;
 
@@ -319,6 +321,10 @@ void xf_tenure_judge_tick(struct xf_tenure *tenure);
 /* After every change of the document. */
 void xf_tenure_judge_follow(struct xf_tenure *tenure);
 void xf_tenure_judge_facts(const struct xf_tenure *tenure, struct xf_facts *ret);
+
+/* Each tick: whether the whole fleet has been heard for long enough to know a green that fails
+ * (facts.judge_listened); anew when somebody was silent. */
+bool xf_tenure_judge_listen(struct xf_tenure *tenure, const struct xf_fleet *fleet);
 
 /* The checkpoint's text; NULL: no judge, or no memory. */
 char *xf_tenure_judge_save(const struct xf_tenure *tenure);

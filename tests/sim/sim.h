@@ -136,6 +136,8 @@ struct sim_proxy {
     int64_t quiet_since;
     int64_t blue_used_at; /* when it last might have: here nothing ends with a process */
     int64_t beat_at, beat_sent_at;
+    uint64_t told_cell;    /* the last whose counts were sent */
+    int64_t telling_since; /* of a green that fails and has 5 % or more; INT64_MAX: it is not */
     int64_t began_at, reached_at; /* since when it runs; since when it hears and is heard */
     int64_t heard_at;             /* the newest state from a leader */
     int64_t cut_until;
@@ -189,13 +191,12 @@ struct sim {
     size_t log_count, log_capacity, saved_log_count;
     char *checkpoints[2]; /* progress, judge */
     struct xf_store_lease lease;
-    int64_t led_since; /* the lease has had one holder since then */
     int64_t down_until, written_at;
+    int64_t asked_at;    /* when the change that takes effect was last asked for */
     unsigned lost_saves; /* how often the store was set back */
 
     int64_t step_entered_at, saved_step_entered_at, step_lost_ms;
     bool green_bad;
-    int64_t green_bad_since;
     int64_t samples_at; /* the last that a leader could have read */
     struct {            /* approvals that people gave: of which attempt and step */
         uint64_t attempts;
@@ -268,6 +269,8 @@ unsigned sim_proxy_busy(const struct sim *sim, const struct sim_proxy *proxy);
 
 /* sim_message.c: what goes up to the leaders. */
 void sim_proxy_tell(struct sim *sim, struct sim_proxy *proxy);
+/* Ten times a second: cells with failures go as they close (DESIGN.md section 11). */
+void sim_proxy_tell_failures(struct sim *sim, struct sim_proxy *proxy);
 
 /* sim_check.c, sim_check_rules.c: the invariants. */
 void sim_check_tick(struct sim *sim);

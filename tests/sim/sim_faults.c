@@ -149,13 +149,11 @@ void sim_tick(struct sim *sim, void *argument)
         }
         if (sim->options.green_fails && sim_chance(sim, 3)) {
             sim->green_bad = !sim->green_bad;
-            sim->green_bad_since = sim->now;
             sim_trace(sim, "green is %s", sim->green_bad ? "bad" : "good");
         }
         if (sim->options.green_bad_from_ms > 0 && !sim->green_bad &&
             sim->now >= sim->options.green_bad_from_ms) {
             sim->green_bad = true;
-            sim->green_bad_since = sim->now;
         }
     } else if (sim->now > sim->options.length_ms - 60000) {
         sim->green_bad = false;

@@ -9,12 +9,15 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define CELLS 10u /* in one message */
+
 struct beat {
     unsigned leader, proxy;
     struct xf_message_heartbeat heartbeat;
     struct xf_message_samples samples;
     struct xf_message_offer offer; /* document: owned; NULL: nothing is offered */
     bool speaks;                   /* has samples */
+    bool failures;                 /* nothing but samples */
     int64_t sent_at;
 };
 
@@ -22,6 +25,9 @@ struct beat {
 static void misread(const struct sim *sim, struct beat *beat)
 {
     struct xf_message_service *service = beat->heartbeat.services;
+    if (beat->failures && sim->options.mutant != SIM_ERRORS_UNSEEN) {
+        return;
+    }
     switch (sim->options.mutant) {
     case SIM_ERRORS_UNSEEN:
         for (size_t i = 0; i < beat->samples.cells_count; i++) {
@@ -64,7 +70,9 @@ static void beat_arrives(struct sim *sim, void *argument)
     if (leader->alive && !blind) {
         int64_t boot_ms = leader->clock.boottime_ns(leader->clock.context) / 1000000;
         misread(sim, beat);
-        (void) xf_roster_heartbeat(leader->roster, &beat->heartbeat, boot_ms);
+        if (!beat->failures) {
+            (void) xf_roster_heartbeat(leader->roster, &beat->heartbeat, boot_ms);
+        }
         if (beat->speaks) {
             sim->samples_at = sim->now;
         }
@@ -74,7 +82,8 @@ static void beat_arrives(struct sim *sim, void *argument)
         if (beat->offer.document != NULL) {
             xf_tenure_offer(leader->tenure, &beat->offer);
         }
-        if (proxy->forgotten && proxy->alive && beat->sent_at >= proxy->began_at) {
+        if (!beat->failures && proxy->forgotten && proxy->alive &&
+            beat->sent_at >= proxy->began_at) {
             proxy->forgotten = false;
             proxy->excused_until = sim->now + 12000;
         }
@@ -124,7 +133,13 @@ static uint64_t draw_failing(const struct sim *sim, const struct sim_proxy *prox
     return failing;
 }
 
-/* Second by second: as many responses of green as its weight, none or half of them bad. */
+/* The last cell that has closed and been read. */
+static uint64_t closed_cell(const struct sim *sim)
+{
+    return (uint64_t) (sim->now + SIM_WALL_MS - 10) / XF_CELL_MS - 1;
+}
+
+/* Up to half a second: as many responses of green as its weight, none or half of them bad. */
 static void fill_samples(const struct sim *sim, const struct sim_proxy *proxy,
                          struct xf_message_samples *ret)
 {
@@ -132,10 +147,11 @@ static void fill_samples(const struct sim *sim, const struct sim_proxy *proxy,
     ret->attempt = document->attempts;
     ret->seq = proxy->seq;
     snprintf(ret->service, sizeof(ret->service), "web");
-    ret->cells = calloc(10, sizeof(*ret->cells));
-    ret->cells_count = 10;
-    uint64_t first = (uint64_t) (sim->now + 1790000000000) / XF_CELL_MS - 12;
-    for (unsigned i = 0; i < 10; i++) {
+    ret->cells = calloc(CELLS, sizeof(*ret->cells));
+    uint64_t last = closed_cell(sim);
+    uint64_t first = proxy->told_cell + CELLS > last ? proxy->told_cell + 1 : last - CELLS + 1;
+    ret->cells_count = last + 1 - first;
+    for (unsigned i = 0; i < ret->cells_count; i++) {
         struct xf_message_cell *cell = &ret->cells[i];
         cell->number = first + i;
         cell->entries_count = 1;
@@ -206,6 +222,12 @@ static void fill_offer(const struct sim *sim, const struct sim_proxy *proxy,
     ret->document = xf_document_write(proxy->document);
 }
 
+static bool speaks(const struct sim *sim, const struct sim_proxy *proxy)
+{
+    return proxy->document != NULL && !proxy->held &&
+           (sim->options.mute_from_ms == 0 || sim->now < sim->options.mute_from_ms);
+}
+
 /* A heartbeat is at most a second on its way where proxies may be steered locally: the rule of
  * 4 s (DESIGN.md section 8) rests on that. */
 void sim_proxy_tell(struct sim *sim, struct sim_proxy *proxy)
@@ -226,8 +248,7 @@ void sim_proxy_tell(struct sim *sim, struct sim_proxy *proxy)
         beat->sent_at = sim->now;
         fill_heartbeat(sim, proxy, &beat->heartbeat);
         beat->samples.proxy = beat->heartbeat.proxy;
-        beat->speaks = proxy->document != NULL && !proxy->held &&
-                       (sim->options.mute_from_ms == 0 || sim->now < sim->options.mute_from_ms);
+        beat->speaks = speaks(sim, proxy);
         if (beat->speaks || sim->options.mutant == SIM_DATA_MADE_UP) {
             if (proxy->document != NULL) {
                 fill_samples(sim, proxy, &beat->samples);
@@ -239,4 +260,37 @@ void sim_proxy_tell(struct sim *sim, struct sim_proxy *proxy)
                                                                         : sim_draw(sim, 20)),
                   beat_arrives, beat);
     }
+    proxy->told_cell = closed_cell(sim);
+}
+
+void sim_proxy_tell_failures(struct sim *sim, struct sim_proxy *proxy)
+{
+    bool fails = sim->green_bad && speaks(sim, proxy) && !sim_bus_down(sim, proxy) &&
+                 proxy->document->weight > 0;
+    if (!fails || proxy->document->weight < 500) {
+        proxy->telling_since = INT64_MAX;
+    } else if (proxy->telling_since == INT64_MAX) {
+        proxy->telling_since = sim->now;
+    }
+    if (!fails || proxy->told_cell >= closed_cell(sim)) {
+        return;
+    }
+    proxy->seq++;
+    for (unsigned i = 0; i < SIM_LEADERS; i++) {
+        if (sim_faulty(sim) && sim_chance(sim, sim->options.message_loss)) {
+            continue;
+        }
+        struct beat *beat = calloc(1, sizeof(*beat));
+        *beat = (struct beat){.leader = i,
+                              .proxy = proxy->number,
+                              .sent_at = sim->now,
+                              .speaks = true,
+                              .failures = true};
+        memcpy(beat->samples.proxy.id, proxy->id, sizeof(proxy->id));
+        memcpy(beat->samples.proxy.boot, proxy->boot, sizeof(proxy->boot));
+        memcpy(beat->samples.proxy.name, proxy->name, sizeof(proxy->name));
+        fill_samples(sim, proxy, &beat->samples);
+        sim_later(sim, (int64_t) sim_draw(sim, 20), beat_arrives, beat);
+    }
+    proxy->told_cell = closed_cell(sim);
 }

@@ -43,6 +43,7 @@ void sim_proxy_begin(struct sim *sim, unsigned number)
     proxy->began_at = proxy->reached_at = sim->now;
     proxy->heard_at = sim->now;
     proxy->beat_sent_at = -10000;
+    proxy->telling_since = INT64_MAX;
     proxy->digest_since = -1;
     if (proxy->forgotten) {
         proxy->excused_until = INT64_MAX;
@@ -243,6 +244,7 @@ void sim_proxy_tick(struct sim *sim, struct sim_proxy *proxy)
     }
     if (!proxy->alive || sim->now < proxy->frozen_until) {
         proxy->reached_at = INT64_MAX;
+        proxy->telling_since = INT64_MAX;
         return;
     }
     if (proxy->reached_at == INT64_MAX && !sim_bus_down(sim, proxy)) {
@@ -264,4 +266,5 @@ void sim_proxy_tick(struct sim *sim, struct sim_proxy *proxy)
         proxy->beat_at = sim->now + 1000;
         sim_proxy_tell(sim, proxy);
     }
+    sim_proxy_tell_failures(sim, proxy);
 }

@@ -28,6 +28,7 @@ struct op {
     struct sim_store *store;
     struct op *next;
     struct xf_store_entry top;
+    int64_t asked_at;
     bool answered; /* the caller has its answer; the letter may still be on its way */
     bool arrives, returns;
     struct xf_store_write write;
@@ -165,6 +166,7 @@ static void do_write(struct sim *sim, struct op *op)
     op->write.write_id = op->write_id;
     op->write.holder = op->holder;
     op->write.service = "web";
+    sim->asked_at = op->asked_at;
     sim_check_write(sim, sim->present ? sim->document : NULL, &op->write);
     if (sim->log_count == sim->log_capacity) {
         sim->log_capacity = sim->log_capacity == 0 ? 64 : sim->log_capacity * 2;
@@ -223,9 +225,6 @@ static void do_swap(struct sim *sim, struct op *op)
                  sim->lease.beat == op->swap.beat && sim->lease.epoch == op->swap.epoch;
     op->result = again ? XF_STORE_ALREADY : same ? XF_STORE_OK : XF_STORE_FENCED;
     if (same) {
-        if (strcmp(sim->lease.holder, op->swap.holder) != 0) {
-            sim->led_since = sim->now;
-        }
         sim->lease = op->swap;
     }
 }
@@ -326,8 +325,12 @@ static struct op *post(struct xf_store *base, enum op_kind kind, void *callback,
     struct sim_store *store = (struct sim_store *) base;
     struct sim *sim = store->leader->sim;
     struct op *op = calloc(1, sizeof(*op));
-    *op = (struct op){
-        .kind = kind, .store = store, .next = store->ops, .callback = callback, .context = context};
+    *op = (struct op){.kind = kind,
+                      .store = store,
+                      .next = store->ops,
+                      .callback = callback,
+                      .context = context,
+                      .asked_at = sim->now};
     store->ops = op;
     store->letters++;
     unsigned faults = sim_faulty(sim) ? sim->options.store_faults : 0;

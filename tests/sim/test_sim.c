@@ -28,6 +28,9 @@ static const uint64_t found_before[] = {
     51096, /* the same leader writes a step again that the store lost: it was no shorter (I14) */
     58343, /* likewise, the leader after it */
     69809, /* a write ten seconds late was decided before the configuration differed */
+    56019, /* a leader of two seconds raised before it had heard the fleet (I11) */
+    61519, /* likewise, a moment after a resume, and after a load of what was restored */
+    8619,  /* proxies told of failures once a second, not as cells close (I11) */
     57041, /* safe on what a proxy said just before it died; the one after it is quiet (I6) */
 };
 

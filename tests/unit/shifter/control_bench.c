@@ -29,6 +29,7 @@ void bench_open(struct bench *bench)
                   .blue_up = true,
                   .green_up = true},
         .judged = true,
+        .judge_listened = true,
         .evidence = {.enough = true, .sentence = "enough"},
     };
 }

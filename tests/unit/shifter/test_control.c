@@ -309,6 +309,18 @@ static void without_evidence_no_step_is_advanced(void **state)
     assert_int_equal(bench->document->weight, 5000);
 }
 
+static void nothing_rises_before_the_leader_has_listened(void **state)
+{
+    struct bench *bench = *state;
+    bench->facts.judge_listened = false;
+    start_and_reach(bench, SHORT, 1000); /* before the first step green has no traffic to hear of */
+    bench_run(bench, 60000);
+    assert_int_equal(bench->document->weight, 1000);
+    bench->facts.judge_listened = true;
+    bench_run(bench, 500);
+    assert_int_equal(bench->document->weight, 5000);
+}
+
 static void an_advisory_step_needs_no_evidence(void **state)
 {
     struct bench *bench = *state;
@@ -1087,6 +1099,7 @@ int main(void)
         CASE(a_window_over_midnight_belongs_to_its_first_day),
         CASE(approval_is_waited_for_and_may_come_early),
         CASE(without_evidence_no_step_is_advanced),
+        CASE(nothing_rises_before_the_leader_has_listened),
         CASE(an_advisory_step_needs_no_evidence),
         CASE(evidence_of_another_step_does_not_count),
         CASE(the_store_away_stops_everything_and_moves_nothing),

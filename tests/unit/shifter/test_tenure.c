@@ -15,6 +15,7 @@
 #include <cmocka.h>
 
 #define HOLDER    "00000000-0000-4000-8000-000000000001"
+#define PROXY     "00000000-0000-4000-8000-0000000000aa"
 #define CALLS_MAX 32u
 
 enum kind { STATE, WRITE, TAIL, PUT, GET, LEASE, SWAP, TIME, SIGNAL };
@@ -402,6 +403,150 @@ static void who_was_forgotten_comes_back_only_by_what_another_leader_knew(void *
     assert_int_equal(xf_roster_count(world.roster), 1);
 }
 
+/* ---- a cutover that another leader left at 10 %, its hold over ---- */
+
+static void store_running(void)
+{
+    static const char plan[] = "name: p\nservice: gateway\nto: v2\nsteps:\n"
+                               "  - {weight: 10%, hold: 1s, evidence: advisory}\n"
+                               "  - {weight: 50%, hold: 1h, evidence: advisory}\n"
+                               "  - {weight: 100%, hold: 1h}\n";
+    struct xf_document *document = xf_document_copy(world.tenure->document);
+    struct xf_problems problems = {0};
+    assert_int_equal(xf_plan_parse("p", plan, sizeof(plan) - 1, &document->plan, &problems), 0);
+    document->state = XF_CUTOVER_SHIFTING;
+    snprintf(document->from, sizeof(document->from), "v1");
+    snprintf(document->to, sizeof(document->to), "v2");
+    snprintf(document->cutover, sizeof(document->cutover), "p/1");
+    document->attempts = 1;
+    document->verdict_attempt = 1;
+    document->step = 0;
+    document->step_entry = 2;
+    document->weight = 1000;
+    free(world.document);
+    world.document = xf_document_write(document);
+    assert_non_null(world.document);
+    world.version.generation = 5;
+    xf_document_destroy(document);
+}
+
+/* One proxy, which has what is stored in force. */
+static void beat(void)
+{
+    struct xf_message_heartbeat heartbeat = {.reload_ok = true, .services_count = 1};
+    heartbeat.services = calloc(1, sizeof(*heartbeat.services));
+    struct xf_message_service *service = heartbeat.services;
+    snprintf(heartbeat.proxy.id, sizeof(heartbeat.proxy.id), "%s", PROXY);
+    snprintf(heartbeat.proxy.boot, sizeof(heartbeat.proxy.boot), "%s", PROXY);
+    snprintf(heartbeat.proxy.name, sizeof(heartbeat.proxy.name), "edge-1");
+    snprintf(service->name, sizeof(service->name), "gateway");
+    snprintf(service->digest, sizeof(service->digest), "%s", world.config->services[0].digest);
+    service->version = world.version;
+    memcpy(service->write_id, world.write_id, sizeof(service->write_id));
+    service->in_force = true;
+    assert_true(xf_roster_heartbeat(world.roster, &heartbeat, world.now_ms));
+}
+
+/* The two cells that closed last; half of green's answers in them are bad. */
+static void fail_on_green(void)
+{
+    struct xf_message_cell cells[2] = {0};
+    struct xf_message_samples samples = {.seq = (uint64_t) world.now_ms,
+                                         .service = "gateway",
+                                         .attempt = 1,
+                                         .cells = cells,
+                                         .cells_count = 2};
+    snprintf(samples.proxy.id, sizeof(samples.proxy.id), "%s", PROXY);
+    snprintf(samples.proxy.boot, sizeof(samples.proxy.boot), "%s", PROXY);
+    for (unsigned i = 0; i < 2; i++) {
+        cells[i].number = (uint64_t) xf_tenure_store_time(world.tenure) / 50 - 2 + i;
+        cells[i].entries_count = 1;
+        cells[i].entries[0].weight = 1000;
+        cells[i].entries[0].counts =
+            (struct xf_message_counts){.sent = {90, 10}, .done = {90, 10}, .bad = {0, 5}};
+    }
+    xf_tenure_samples(world.tenure, &samples);
+}
+
+/* So long, with a heartbeat each second. */
+static void hear(int64_t ms, bool green_fails)
+{
+    for (int64_t passed = 0; passed < ms; passed += 100) {
+        if (passed % 1000 == 0) {
+            beat();
+        }
+        if (green_fails) {
+            fail_on_green();
+        }
+        pass_time(100);
+        if (world.tenure->version.generation != 5 && passed % 1000 != 900) {
+            beat(); /* a change is obeyed at once */
+        }
+    }
+}
+
+static unsigned weight_now(void)
+{
+    return world.tenure->document->weight;
+}
+
+static void lead_what_runs(void)
+{
+    store_running();
+    beat();
+    xf_tenure_load_again(world.tenure);
+    until_it_leads(2000);
+    world.tenure->progress.attempt = 1; /* as the checkpoint would say */
+    world.tenure->progress.step_entry = 2;
+    world.tenure->progress.step_ms = 1000;
+}
+
+static void who_begins_to_lead_listens_before_it_raises(void **state)
+{
+    (void) state;
+    lead_what_runs();
+    hear(2800, false);
+    assert_int_equal(weight_now(), 1000);
+    hear(1000, false);
+    assert_int_equal(weight_now(), 5000);
+}
+
+static void what_failed_while_nobody_led_is_seen_before_a_rise(void **state)
+{
+    (void) state;
+    lead_what_runs();
+    for (unsigned i = 0; i < 60; i++) {
+        hear(100, true);
+        assert_true(weight_now() <= 1000);
+    }
+    assert_int_equal(weight_now(), 0);
+}
+
+static void who_was_silent_is_listened_to_before_a_rise(void **state)
+{
+    (void) state;
+    lead_what_runs();
+    hear(900, false);
+    pass_time(4000);
+    hear(2800, false);
+    assert_int_equal(weight_now(), 1000);
+    hear(2000, false);
+    assert_int_equal(weight_now(), 5000);
+}
+
+static void detectors_that_begin_anew_listen_before_a_rise(void **state)
+{
+    (void) state;
+    lead_what_runs();
+    hear(900, false);
+    world.tenure->document->verdict_attempt++; /* as `resume` does */
+    xf_tenure_judge_follow(world.tenure);
+    hear(2800, false);
+    assert_int_equal(weight_now(), 1000);
+    hear(1000, false);
+    assert_int_equal(weight_now(), 5000);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -414,6 +559,14 @@ int main(void)
             a_store_that_was_set_back_stops_the_signal_before_the_next_tick, set_up, tear_down),
         cmocka_unit_test_setup_teardown(
             who_was_forgotten_comes_back_only_by_what_another_leader_knew, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(who_begins_to_lead_listens_before_it_raises, set_up,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(what_failed_while_nobody_led_is_seen_before_a_rise, set_up,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(who_was_silent_is_listened_to_before_a_rise, set_up,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(detectors_that_begin_anew_listen_before_a_rise, set_up,
+                                        tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
