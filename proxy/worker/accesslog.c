@@ -3,6 +3,8 @@
  */
 #include "proxy/worker/accesslog.h"
 
+#include "proxy/http/tokens.h"
+
 #include <string.h>
 #include <time.h>
 
@@ -56,6 +58,9 @@ static void format_json(struct xf_text *out, const struct xf_access_entry *entry
     put_ms(out, "total_ms", entry->total_us, true);
     xf_text_printf(out, ",\"retries\":%u", entry->retries);
     put_name(out, "ended", entry->ended);
+    if (entry->reason != NULL) {
+        put_name(out, "reason", entry->reason);
+    }
     xf_text_puts(out, "}\n");
 }
 
@@ -84,13 +89,48 @@ static void format_combined(struct xf_text *out, const struct xf_access_entry *e
     (void) strftime(time, sizeof(time), "%d/%b/%Y:%H:%M:%S +0000", &parts);
     xf_text_printf(out, "%s - - [%s] \"", entry->client, time);
     put_quoted(out, &entry->method);
-    xf_text_puts(out, " ");
-    put_quoted(out, &entry->target);
-    xf_text_printf(out, " HTTP/1.1\" %u %llu \"", entry->status, (unsigned long long) entry->bytes);
+    if (entry->method.length > 0) {
+        xf_text_puts(out, " ");
+        put_quoted(out, &entry->target);
+        xf_text_puts(out, " HTTP/1.1");
+    }
+    xf_text_printf(out, "\" %u %llu \"", entry->status, (unsigned long long) entry->bytes);
     put_quoted(out, &entry->referer);
     xf_text_puts(out, "\" \"");
     put_quoted(out, &entry->agent);
     xf_text_puts(out, "\"\n");
+}
+
+/* As many bytes as are visible ASCII. */
+static size_t visible(const char *bytes, size_t length)
+{
+    size_t at = 0;
+    while (at < length && bytes[at] > ' ' && bytes[at] < 0x7f) {
+        at++;
+    }
+    return at;
+}
+
+void xf_access_find_request(const char *bytes, size_t length, struct xf_piece *ret_method,
+                            struct xf_piece *ret_target)
+{
+    *ret_method = *ret_target = (struct xf_piece){NULL, 0};
+    if (length >= 2 && memcmp(bytes, "\r\n", 2) == 0) { /* one is allowed before a request */
+        bytes += 2;
+        length -= 2;
+    }
+    size_t method = visible(bytes, length);
+    if (method == 0 || method > XF_ACCESS_METHOD_BYTES_MAX || method == length ||
+        bytes[method] != ' ' || !xf_bytes_all(bytes, method, XF_BYTE_TOKEN)) {
+        return;
+    }
+    *ret_method = (struct xf_piece){bytes, method};
+    const char *target = bytes + method + 1;
+    size_t found = visible(target, length - method - 1);
+    if (found > 0 && (*target == '/' || *target == '*')) {
+        found = found < XF_ACCESS_TARGET_BYTES_MAX ? found : XF_ACCESS_TARGET_BYTES_MAX;
+        *ret_target = (struct xf_piece){target, found};
+    }
 }
 
 void xf_access_format(struct xf_text *out, enum xf_log_format format,

@@ -179,14 +179,23 @@ void xf_client_answer(struct xf_client *client, const struct xf_own_answer *answ
     }
 }
 
-static void refuse(struct xf_client *client, unsigned status, const char *reason)
+/* bytes[0, length): what came of the head; may stand in client->in. */
+static void refuse(struct xf_client *client, const char *bytes, size_t length, unsigned status,
+                   const char *reason)
 {
     struct xf_engine *engine = client->engine;
     struct xf_stats_service *stats = engine->services[xf_client_service(client)].stats;
     xf_count(&stats->refused[status / 100], 1);
     client->served = true;
+    xf_exchange_log_refused(client, bytes, length, status, reason);
     xf_client_answer(client,
                      &(struct xf_own_answer){.status = status, .text = reason, .close = true});
+}
+
+static void refuse_held(struct xf_client *client, unsigned status, const char *reason)
+{
+    struct xf_buffer *in = client->in;
+    refuse(client, in->bytes + in->start, xf_buffer_length(in), status, reason);
 }
 
 /* Parses what begins at `bytes`.  True: more input is needed. */
@@ -203,13 +212,13 @@ static bool parse(struct xf_client *client, char *bytes, size_t length, bool all
         xf_exchange_begin(client, bytes, length, all, &request);
         return false;
     case XF_HTTP_BAD:
-        refuse(client, refusal.status, refusal.reason);
+        refuse(client, bytes, length, refusal.status, refusal.reason);
         return false;
     case XF_HTTP_MORE:
         break;
     }
     if (client->in == NULL && !xf_client_consume(client, bytes, length, 0)) {
-        refuse(client, 503, "out of buffers");
+        refuse(client, bytes, length, 503, "out of buffers");
         return false;
     }
     client->seen = (uint32_t) length;
@@ -246,7 +255,7 @@ static void read_head(struct xf_client *client)
         size_t held = 0, room = XF_FIRST_READ;
         if (client->in != NULL) {
             if (!widen(client)) {
-                refuse(client, 503, "out of buffers");
+                refuse_held(client, 503, "out of buffers");
                 return;
             }
             bytes = client->in->bytes + client->in->start;
@@ -436,7 +445,7 @@ void xf_client_expired(struct xf_client *client, enum xf_deadline_kind kind)
     if (kind == XF_DEADLINE_WATCH) {
         (void) xf_client_watch(client);
     } else if (kind == XF_DEADLINE_HEADER && client->in != NULL) {
-        refuse(client, 408, "the request's head did not come in time");
+        refuse_held(client, 408, "the request's head did not come in time");
     } else {
         xf_client_close(client);
     }

@@ -231,6 +231,10 @@ void xf_exchange_charge(struct xf_exchange *exchange, enum xf_error_kind kind);
 void xf_exchange_log_begin(struct xf_exchange *exchange, const char *bytes,
                            const struct xf_http_request *request);
 void xf_exchange_log_end(struct xf_exchange *exchange);
+/* A line for a head that was refused before there was an exchange; bytes[0, length) is what came
+ * of it. */
+void xf_exchange_log_refused(const struct xf_client *client, const char *bytes, size_t length,
+                             unsigned status, const char *reason);
 
 /* exchange.c: tells the judge how the first attempt ended; later calls do nothing. */
 void xf_exchange_judge(struct xf_exchange *exchange, enum xf_judged_outcome outcome);

@@ -61,6 +61,10 @@ static bool answer_here(struct xf_client *client, const char *bytes, size_t leng
     struct xf_stats_service *stats = engine->services[listener->service].stats;
     xf_count(&stats->refused[answer.status / 100], 1);
     client->served = true;
+    if (answer.status / 100 == 4) {
+        const char *reason = answer.text != NULL ? answer.text : xf_http_reason(answer.status);
+        xf_exchange_log_refused(client, bytes, length, answer.status, reason);
+    }
     if (!xf_client_consume(client, bytes, length, request->head_bytes)) {
         answer.close = true;
     }

@@ -12,8 +12,8 @@
 #include <string.h>
 #include <time.h>
 
-#define METHOD_BYTES_MAX 32u
-#define TARGET_BYTES_MAX 2048u
+#define METHOD_BYTES_MAX XF_ACCESS_METHOD_BYTES_MAX
+#define TARGET_BYTES_MAX XF_ACCESS_TARGET_BYTES_MAX
 #define FIELD_BYTES_MAX  512u
 
 static const char *const why_names[XF_WHYS] = {
@@ -93,6 +93,42 @@ static uint64_t since(uint64_t from_us, uint64_t to_us)
     return to_us > from_us ? to_us - from_us : 0;
 }
 
+static void write_line(struct xf_engine *engine, const struct xf_access_entry *entry)
+{
+    xf_text_clear(&engine->log_text);
+    xf_access_format(&engine->log_text, engine->config->access_log.format, entry);
+    if (engine->log_text.failed ||
+        !xf_log_ring_write(engine->log_ring, engine->log_text.data, engine->log_text.length)) {
+        xf_count(&engine->stats->log_dropped, 1);
+    }
+    if (engine->log_text.failed) {
+        xf_text_release(&engine->log_text);
+        xf_text_init(&engine->log_text, XF_LOG_LINE_BYTES_MAX);
+    }
+}
+
+void xf_exchange_log_refused(const struct xf_client *client, const char *bytes, size_t length,
+                             unsigned status, const char *reason)
+{
+    struct xf_engine *engine = client->engine;
+    if (engine->log_ring == NULL) {
+        return;
+    }
+    char address[XF_ADDRESS_TEXT_BYTES];
+    (void) xf_address_text(&client->address, address);
+    struct xf_access_entry entry = {
+        .wall_ms = wall_ms(),
+        .service = engine->services[xf_client_service(client)].config->name,
+        .client = address,
+        .ended = ending_names[XF_ENDING_OWN],
+        .status = status,
+        .weight = -1,
+        .reason = reason,
+    };
+    xf_access_find_request(bytes, length, &entry.method, &entry.target);
+    write_line(engine, &entry);
+}
+
 void xf_exchange_log_end(struct xf_exchange *exchange)
 {
     struct xf_engine *engine = exchange->engine;
@@ -129,16 +165,7 @@ void xf_exchange_log_end(struct xf_exchange *exchange)
     entry.target = next_piece(exchange->line, &at);
     entry.referer = next_piece(exchange->line, &at);
     entry.agent = next_piece(exchange->line, &at);
-    xf_text_clear(&engine->log_text);
-    xf_access_format(&engine->log_text, engine->config->access_log.format, &entry);
-    if (engine->log_text.failed ||
-        !xf_log_ring_write(engine->log_ring, engine->log_text.data, engine->log_text.length)) {
-        xf_count(&engine->stats->log_dropped, 1);
-    }
-    if (engine->log_text.failed) {
-        xf_text_release(&engine->log_text);
-        xf_text_init(&engine->log_text, XF_LOG_LINE_BYTES_MAX);
-    }
+    write_line(engine, &entry);
     xf_slab_put(&engine->slab, exchange->line);
     exchange->line = NULL;
 }

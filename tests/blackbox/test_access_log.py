@@ -9,7 +9,7 @@ import pytest
 
 from harness import net
 from harness.load import Load
-from harness.raw import request
+from harness.raw import Raw, request
 
 
 @pytest.fixture
@@ -55,6 +55,57 @@ def test_the_client_behind_a_trusted_proxy_is_the_one_it_names(crossfade, web, f
     net.wait_until(lambda: any("/claimed" in line for line in lines_of(path)), what="the line")
     line = next(json.loads(line) for line in lines_of(path) if "/claimed" in line)
     assert line["client"] == "198.51.100.7"
+
+
+REFUSED = {
+    b"GET /two HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n": ("GET", "/two", 400),
+    b"GET /old HTTP/3.0\r\nHost: a\r\n\r\n": ("GET", "/old", 505),
+    b"POST /odd HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: gzip, chunked\r\n\r\n": ("POST", "/odd", 501),
+    b"GET /many HTTP/1.1\r\nHost: a\r\n" + b"A: b\r\n" * 200 + b"\r\n": ("GET", "/many", 431),
+    b"PUT /large HTTP/1.1\r\nHost: a\r\nContent-Length: 9999999999\r\n\r\n": ("PUT", "/large", 413),
+    b"GET http://me:secret@a/ HTTP/1.1\r\nHost: a\r\n\r\n": ("GET", "", 400),
+    b"\x16\x03\x01 \"\xff\r\n\r\n": ("", "", 400),
+}
+
+
+@pytest.mark.parametrize("form", ["json", "combined"])
+def test_a_refused_head_leaves_its_line(logged, folder, form):
+    proxy = logged(form=form)
+
+    def refused():  # and not what found it ready
+        found = lines_of(folder / "access.log")
+        return [line for line in found if not any(f'"GET / HTTP/1.1" {code}' in line for code in (200, 503))
+                and (form != "json" or json.loads(line)["path"] != "/")]
+    for number, (head, (method, target, status)) in enumerate(REFUSED.items()):
+        with Raw(proxy.port) as client:
+            client.send(head)
+            assert client.read().status == status
+        net.wait_until(lambda: len(refused()) > number, what=f"the line of {head[:40]}")
+        assert len(refused()) == number + 1
+        line = refused()[-1]
+        assert "secret" not in line
+        if form == "json":
+            entry = json.loads(line)
+            assert (entry["method"], entry["path"], entry["status"]) == (method, target, status)
+            assert entry["client"] == "127.0.0.1" and entry["ended"] == "proxy" and entry["reason"]
+            assert entry["cluster"] is entry["server"] is entry["why"] is None
+        else:
+            said = f'"{method} {target or "-"} HTTP/1.1" {status} 0' if method else f'"-" {status} 0'
+            assert said in line and line.startswith("127.0.0.1 - - ["), line
+    cluster = proxy.status()["clusters"]["web-v1"]
+    assert cluster["errors"] == 0 and cluster["in_flight"] == 0
+
+
+def test_a_head_that_does_not_come_leaves_its_line(crossfade, web, folder):
+    path = folder / "access.log"
+    proxy = crossfade({"web-v1": [web.address]}, extra={
+        "access_log": {"path": str(path)}, "timeouts": {"header": "200ms"}})
+    with Raw(proxy.port) as client:
+        client.send(b"GET /slow HTTP/1.1\r\nHo")
+        assert client.read().status == 408
+    net.wait_until(lambda: any("/slow" in line for line in lines_of(path)), what="the line")
+    line = next(json.loads(line) for line in lines_of(path) if "/slow" in line)
+    assert (line["method"], line["status"], line["ended"]) == ("GET", 408, "proxy")
 
 
 def test_sigusr1_opens_the_file_anew(logged, folder):
