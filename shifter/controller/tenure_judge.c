@@ -12,9 +12,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* A proxy's samples come before its heartbeat: from who was heard so late that much is known. */
-#define LISTEN_MS XF_SILENT_MS
-#define TOLD_MS   1000
+/* Failures are told as their cells close, before the next heartbeat: from who was heard so late
+ * that much is known.  A take-over may cost a step 2 s beyond itself, and released blockers must
+ * not hold the signal for longer: so no more than this. */
+#define LISTEN_MS 1500
+#define TOLD_MS   500
 
 /* The checkpoint says which step of which attempt it was taken in: {"attempt", "step_entry",
  * "judge": text}.  Of another cutover or attempt it says nothing. */

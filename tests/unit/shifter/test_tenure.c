@@ -505,7 +505,7 @@ static void who_begins_to_lead_listens_before_it_raises(void **state)
 {
     (void) state;
     lead_what_runs();
-    hear(2800, false);
+    hear(1300, false);
     assert_int_equal(weight_now(), 1000);
     hear(1000, false);
     assert_int_equal(weight_now(), 5000);
@@ -528,7 +528,7 @@ static void who_was_silent_is_listened_to_before_a_rise(void **state)
     lead_what_runs();
     hear(900, false);
     pass_time(4000);
-    hear(2800, false);
+    hear(1300, false);
     assert_int_equal(weight_now(), 1000);
     hear(2000, false);
     assert_int_equal(weight_now(), 5000);
@@ -541,7 +541,7 @@ static void detectors_that_begin_anew_listen_before_a_rise(void **state)
     hear(900, false);
     world.tenure->document->verdict_attempt++; /* as `resume` does */
     xf_tenure_judge_follow(world.tenure);
-    hear(2800, false);
+    hear(1300, false);
     assert_int_equal(weight_now(), 1000);
     hear(1000, false);
     assert_int_equal(weight_now(), 5000);
