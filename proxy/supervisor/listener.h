@@ -55,6 +55,9 @@ void xf_listeners_defer_no_more(struct xf_listeners *listeners);
 /* The same, and from here on new connections are refused, while those that the kernel has begun can
  * still be accepted.  There is no way back.  Sockets from systemd stay open. */
 void xf_listeners_shut(struct xf_listeners *listeners);
+/* Whether the kernel has connections to our own sockets that it did not let be accepted yet: after
+ * shut() for a second at most, by then their clients have sent something or been asked again. */
+bool xf_listeners_begun(const struct xf_listeners *listeners);
 /* Ends the addresses that `config` does not name; NULL: all of them.  They stop listening even
  * where another process still holds a copy. */
 void xf_listeners_drop(struct xf_listeners *listeners, const struct xf_config *config);

@@ -8,7 +8,9 @@
 #include <signal.h>
 #include <unistd.h>
 
-#define SHUT_MS           150 /* handshakes end, first requests come, answers say close */
+#define SHUT_MS           150  /* handshakes end, first requests come, answers say close */
+#define BEGUN_MS          1300 /* longer, while connections are not let be accepted: 1 s */
+#define BEGUN_LOOK_MS     50
 #define STOP_ACCEPTING_MS 300 /* workers empty their accept queues within this */
 #define AGENT_LEAVES_MS   400 /* then its channel ends */
 #define SHIFTER_ENDS_MS   250
@@ -37,6 +39,7 @@ static void shut(struct xf_supervisor *supervisor)
     if (supervisor->listening) {
         xf_listeners_shut(&supervisor->listeners);
     }
+    supervisor->shut_until_ms = xf_supervisor_now(supervisor) + BEGUN_MS;
     enter(supervisor, XF_PHASE_SHUT, supervisor->ready ? SHUT_MS : 0);
 }
 
@@ -106,6 +109,19 @@ static void turn_leaving(struct xf_supervisor *supervisor)
     }
 }
 
+/* Who connected before and has sent nothing yet would be reset with the listening socket. */
+static void turn_shut(struct xf_supervisor *supervisor)
+{
+    bool waits = supervisor->ready && supervisor->listening &&
+                 xf_supervisor_now(supervisor) < supervisor->shut_until_ms &&
+                 xf_listeners_begun(&supervisor->listeners);
+    if (waits) {
+        enter(supervisor, XF_PHASE_SHUT, BEGUN_LOOK_MS);
+    } else {
+        enter(supervisor, XF_PHASE_DRAINING, STOP_ACCEPTING_MS);
+    }
+}
+
 void xf_supervisor_turn_stop(struct xf_supervisor *supervisor)
 {
     switch (supervisor->phase) {
@@ -119,7 +135,7 @@ void xf_supervisor_turn_stop(struct xf_supervisor *supervisor)
         break;
     case XF_PHASE_SHUT:
         if (xf_supervisor_now(supervisor) >= supervisor->phase_deadline_ms) {
-            enter(supervisor, XF_PHASE_DRAINING, STOP_ACCEPTING_MS);
+            turn_shut(supervisor);
         }
         break;
     case XF_PHASE_DRAINING:

@@ -68,7 +68,7 @@ REFUSED = {
 }
 
 
-@pytest.mark.parametrize("form", ["json", "combined"])
+@pytest.mark.parametrize("form", ["json", pytest.param("combined", marks=pytest.mark.long)])
 def test_a_refused_head_leaves_its_line(logged, folder, form):
     proxy = logged(form=form)
 

@@ -438,6 +438,19 @@ def test_no_process_works_when_there_is_no_work(proxy):
         assert processes.cpu_seconds(pid) - before[pid] < 0.4, processes.look(pid)
 
 
+def test_sigterm_leaves_who_has_just_connected_a_second_for_the_first_byte(proxy):
+    """The kernel keeps such a connection to itself for that long, and resets it with the listening socket."""
+    waiting = [socket.create_connection(("127.0.0.1", proxy.port)) for _ in range(5)]
+    begun = time.monotonic()
+    proxy.signal(signal.SIGTERM)
+    for connection in waiting:
+        connection.settimeout(10)
+        assert connection.recv(1) == b""  # closed, not reset
+        assert time.monotonic() - begun >= 0.9
+        connection.close()
+    assert proxy.process.wait(5) == 0
+
+
 def test_sigterm_answers_every_request_that_had_arrived(proxy):
     """Requests on idle connections and on connections that nobody accepted yet."""
     victim = proxy.workers()
