@@ -54,9 +54,10 @@ bool xf_tls_open_server(struct xf_tls_worker *worker, const struct xf_config_clu
     }
     tls->server = server;
     tls->to_server = true;
-    SSL_set_app_data(tls->ssl, tls);
     SSL_set_connect_state(tls->ssl);
-    if (!xf_tls_expect(tls->ssl, xf_tls_name(cluster, server - cluster->first_server))) {
+    /* on_session() needs the data. */
+    if (SSL_set_app_data(tls->ssl, tls) != 1 ||
+        !xf_tls_expect(tls->ssl, xf_tls_name(cluster, server - cluster->first_server))) {
         xf_tls_drop(conn);
         return false;
     }
