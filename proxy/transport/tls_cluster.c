@@ -25,7 +25,7 @@ static int load_trust(SSL_CTX *context, const struct xf_config_cluster *cluster,
     bool done = tls->ca == NULL ? SSL_CTX_set_default_verify_paths(context) == 1
                                 : xf_tls_is_file(tls->ca) &&
                                       SSL_CTX_load_verify_locations(context, tls->ca, NULL) == 1;
-    if (!done) {
+    if (!done || !xf_tls_prepare_trust(context)) {
         return XF_FAIL(err, XF_E_CONFIG, "clusters.%s.tls.ca: %.160s: %s", cluster->name,
                        tls->ca != NULL ? tls->ca : "the system's", xf_tls_reason());
     }

@@ -65,7 +65,7 @@ bool xf_tls_set_common(SSL_CTX *context)
     (void) SSL_CTX_set_mode(context, SSL_MODE_RELEASE_BUFFERS | SSL_MODE_ENABLE_PARTIAL_WRITE |
                                          SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
     SSL_CTX_set_default_passwd_cb(context, no_passphrase);
-    return SSL_CTX_set_min_proto_version(context, TLS1_2_VERSION) == 1;
+    return xf_tls_prepare() && SSL_CTX_set_min_proto_version(context, TLS1_2_VERSION) == 1;
 }
 
 static bool set_rules(SSL_CTX *context)
@@ -136,7 +136,7 @@ static int ask_clients(SSL_CTX *context, unsigned listener, const struct xf_conf
     STACK_OF(X509_NAME) *names =
         xf_tls_is_file(tls->client_ca) ? SSL_load_client_CA_file(tls->client_ca) : NULL;
     if (names == NULL || SSL_CTX_load_verify_locations(context, tls->client_ca, NULL) != 1 ||
-        !digest_file(tls->client_ca, id)) {
+        !xf_tls_prepare_trust(context) || !digest_file(tls->client_ca, id)) {
         sk_X509_NAME_pop_free(names, X509_NAME_free);
         return XF_FAIL(err, XF_E_CONFIG, "listeners[%u].tls.client_ca: %.160s: %s", listener,
                        tls->client_ca, xf_tls_reason());

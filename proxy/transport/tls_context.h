@@ -34,6 +34,12 @@ void xf_tls_contexts_free(struct xf_tls_contexts *contexts); /* accepts NULL */
 /* Tickets are sealed with these keys from now on; `keys` must live as long as the contexts. */
 void xf_tls_contexts_use_tickets(struct xf_tls_contexts *contexts,
                                  const struct xf_ticket_keys *keys);
+/* What sessions need of OpenSSL, looked up now (tls_prepare.c says why); to be called before the
+ * first context is made, as often as one likes.  False: no memory; xf_tls_reason() has a word. */
+XF_NODISCARD bool xf_tls_prepare(void);
+/* Likewise for the authorities that `context` trusts; those of the system are only known once they
+ * were asked for. */
+XF_NODISCARD bool xf_tls_prepare_trust(struct ssl_ctx_st *context);
 /* What holds for every session of ours, on either side: TLS 1.2 at least, no renegotiation, and no
  * key that asks for a passphrase. */
 XF_NODISCARD bool xf_tls_set_common(struct ssl_ctx_st *context);

@@ -33,7 +33,8 @@ static int load_files(SSL_CTX *context, const struct xf_config_tls *tls, struct 
         return 0;
     }
     STACK_OF(X509_NAME) *names = SSL_load_client_CA_file(tls->client_ca);
-    if (names == NULL || SSL_CTX_load_verify_locations(context, tls->client_ca, NULL) != 1) {
+    if (names == NULL || SSL_CTX_load_verify_locations(context, tls->client_ca, NULL) != 1 ||
+        !xf_tls_prepare_trust(context)) {
         sk_X509_NAME_pop_free(names, X509_NAME_free);
         return XF_FAIL(err, XF_E_CONFIG, "admin.tls.client_ca: %.160s: %s", tls->client_ca,
                        xf_tls_reason());

@@ -2,6 +2,8 @@
  * stream_tls.c -- see stream_tls.h.
  */
 #include "shifter/net/stream_tls.h"
+
+#include "proxy/transport/tls_context.h"
 #include "shifter/net/stream.h"
 
 #include <event2/buffer.h>
@@ -66,7 +68,8 @@ int xf_stream_tls_create(const struct xf_stream_options *options, struct xf_stre
 {
     struct xf_stream_tls *tls = calloc(1, sizeof(*tls));
     ERR_clear_error();
-    if (tls == NULL || (tls->context = SSL_CTX_new(TLS_client_method())) == NULL) {
+    if (tls == NULL || !xf_tls_prepare() ||
+        (tls->context = SSL_CTX_new(TLS_client_method())) == NULL) {
         free(tls);
         return XF_FAIL(err, XF_E_NO_MEMORY, "TLS to %s: out of memory", options->host);
     }
