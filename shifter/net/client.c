@@ -247,10 +247,11 @@ static int start_tls(struct wire *wire, const struct url *url,
         return XF_FAIL(err, XF_E_NO_MEMORY, "TLS: out of memory");
     }
     SSL_set_verify(wire->tls, SSL_VERIFY_PEER, NULL);
-    SSL_set_tlsext_host_name(wire->tls, url->host);
     X509_VERIFY_PARAM *verify = SSL_get0_param(wire->tls);
-    if (X509_VERIFY_PARAM_set1_ip_asc(verify, url->host) != 1) {
-        SSL_set1_host(wire->tls, url->host);
+    if (SSL_set_tlsext_host_name(wire->tls, url->host) != 1 ||
+        (X509_VERIFY_PARAM_set1_ip_asc(verify, url->host) != 1 &&
+         SSL_set1_host(wire->tls, url->host) != 1)) {
+        return XF_FAIL(err, XF_E_NO_MEMORY, "TLS: out of memory"); /* never unverified */
     }
     SSL_set_fd(wire->tls, wire->fd);
     for (;;) {
