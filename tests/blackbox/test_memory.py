@@ -5,33 +5,12 @@ import socket
 import ssl
 import subprocess
 import time
-from pathlib import Path
 
 import pytest
 
+from harness.failing import Failing
 from harness.net import wait_until
 from harness.raw import Raw, request
-
-SOURCE = Path(__file__).with_name("harness") / "failing_malloc.c"
-
-
-class Failing:
-    """One allocation in `one_in` fails in every worker, from let() to the next."""
-
-    def __init__(self, folder):
-        self.path = folder / "failing"
-        self.path.write_bytes(bytes(8))
-        library = folder / "failing_malloc.so"
-        subprocess.run(["cc", "-shared", "-fPIC", "-O1", "-o", library, SOURCE], check=True)
-        self.environment = {"LD_PRELOAD": str(library), "CROSSFADE_FAIL_MALLOC": str(self.path)}
-
-    def let(self, one_in):
-        with open(self.path, "r+b") as file:
-            file.write(one_in.to_bytes(4, "little"))
-
-    def count(self):
-        return int.from_bytes(self.path.read_bytes()[4:8], "little")
-
 
 KINDS = (
     b"GET /bytes/400000 HTTP/1.1\r\nHost: a\r\n\r\n",
@@ -92,7 +71,7 @@ def test_a_worker_outlives_every_lack_of_memory(crossfade, upstream, folder):
         for client in held:
             client.close()
         assert [each.pid for each in proxy.workers()] == workers, proxy.log[-3000:]
-    assert failing.count() > 100, "hardly anything failed: the test tries nothing"
+    assert failing.failed > 100, "hardly anything failed: the test tries nothing"
     for _ in range(20):
         assert request(proxy.port, "/bytes/90000").status == 200
     with Raw(proxy.port) as client:
