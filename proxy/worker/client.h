@@ -19,6 +19,9 @@
 #include "proxy/worker/engine.h"
 #include "proxy/transport/transport.h"
 
+/* Whether it is known to read what it is sent (exchange_ahead.c). */
+enum xf_reader { XF_READER_UNKNOWN, XF_READER_LIMITED, XF_READER_PROVEN };
+
 struct xf_client {
     struct xf_conn conn;
     struct xf_engine *engine;
@@ -36,7 +39,8 @@ struct xf_client {
     bool trusted;      /* its X-Forwarded-* are believed */
     bool introduced;   /* no PROXY header is due any more */
     bool lingering;
-    bool served; /* at least one request was answered */
+    bool served;    /* at least one request was answered */
+    uint8_t reader; /* enum xf_reader */
 };
 
 /* Takes over an accepted descriptor; closes it when there is no memory. */

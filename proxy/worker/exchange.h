@@ -10,6 +10,7 @@
  *     exchange_queue.c    where requests are capped: who waits, who is next
  *     exchange_request.c  client --> server
  *     exchange_answer.c   server --> client
+ *     exchange_ahead.c    how far the server is read ahead of the client
  *     exchange_parting.c  the answer that is the connection's last, together with others
  *     exchange_fail.c     what is tried again, what the client is told, who is charged
  *     exchange_tunnel.c   after a 101
@@ -109,6 +110,7 @@ struct xf_exchange {
     uint16_t interims;               /* 1xx heads that came on the present connection */
     uint16_t status;                 /* what the client saw; 0: nothing yet */
     struct xf_body download;
+    uint64_t limited_from;    /* bytes_out when the client was limited; 0: before this exchange */
     struct xf_buffer *answer; /* what the client has not taken */
 
     /* The choice. */
@@ -212,6 +214,21 @@ enum xf_step xf_exchange_pull_answer(struct xf_exchange *exchange);
 /* Sends what fits and keeps the rest; false: the client is lost or memory is out. */
 XF_NODISCARD bool xf_exchange_to_client(struct xf_exchange *exchange, const char *bytes,
                                         size_t length);
+
+/* exchange_ahead.c */
+#define XF_LARGE_LENGTH_BYTES (1u << 20)
+#define XF_LARGE_SENT_BYTES   (1u << 18) /* of unknown length: a server may be far ahead by then */
+/* Limits what the kernel holds of a large answer, or frees it where the client has proved that it
+ * reads.  Call it where the answer is large: */
+void xf_exchange_limit_ahead(struct xf_exchange *exchange);
+static inline bool xf_exchange_is_large(const struct xf_exchange *exchange)
+{
+    const struct xf_body *body = &exchange->download;
+    return exchange->state == XF_EXCHANGE_ANSWERING &&
+           (body->framing == XF_FRAMING_LENGTH
+                ? exchange->bytes_out + body->left > XF_LARGE_LENGTH_BYTES
+                : exchange->bytes_out > XF_LARGE_SENT_BYTES);
+}
 
 /* exchange_parting.c */
 /* Puts a whole answer aside, behind which the connection ends; false: send it. */

@@ -406,6 +406,10 @@ enum xf_step xf_exchange_pull_answer(struct xf_exchange *exchange)
         exchange->answer != NULL) {
         return XF_STEP_IDLE;
     }
+    if ((exchange->client->reader != XF_READER_PROVEN || upstream->limited) &&
+        xf_exchange_is_large(exchange)) {
+        xf_exchange_limit_ahead(exchange);
+    }
     /* A client that has not yet taken much may turn out to take nothing. */
     size_t most = exchange->blocked                          ? XF_RELAY_BYTES_LOW
                   : exchange->bytes_out < FIRST_ANSWER_BYTES ? FIRST_ANSWER_BYTES

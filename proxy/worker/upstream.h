@@ -24,8 +24,9 @@ struct xf_upstream {
     uint32_t server;              /* over all clusters */
     uint32_t address_sequence;    /* of the server's address that it leads to */
     bool connecting;
-    bool reused; /* came from the pool */
-    bool large;  /* its last answer began with more than is gathered: it reads for itself */
+    bool reused;  /* came from the pool */
+    bool limited; /* ahead.h: until a client that is known to read needs it */
+    bool large;   /* its last answer began with more than is gathered: it reads for itself */
 };
 
 /* Begins a connection for `exchange`; NULL: it failed at once, errno says why. */

@@ -443,6 +443,35 @@ def test_a_slow_reader_and_a_slow_upload_cost_next_to_no_memory(crossfade, nginx
     quiet(proxy, 0.5)
 
 
+@pytest.mark.parametrize("framing", ["Content-Length: 1073741824", "Transfer-Encoding: chunked"])
+def test_a_server_is_read_at_most_8_mib_ahead_of_a_client_who_reads_nothing(
+        crossfade, scripted, framing):
+    sent, stalled = [0], threading.Event()
+
+    def generous(connection):
+        while b"/big" not in read_head(connection):
+            connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+        connection.sendall(b"HTTP/1.1 200 OK\r\n%s\r\n\r\n" % framing.encode())
+        piece = b"10000\r\n" + b"x" * 65536 + b"\r\n"
+        connection.settimeout(0.5)
+        at, full = 0, False
+        while not full or sent[0] <= MIB:
+            try:
+                taken = connection.send(piece[at:])
+                at = (at + taken) % len(piece)
+                sent[0] += taken
+            except TimeoutError:
+                full = True
+        stalled.set()
+        connection.recv(1)
+    proxy = crossfade({"web-v1": [scripted(generous).address]})
+    with Raw(proxy.port) as reader:
+        reader.send("GET /big HTTP/1.1\r\nHost: a\r\n\r\n")
+        assert stalled.wait(20), f"still sending after {sent[0] / MIB:.1f} MiB"
+        assert sent[0] <= 8 * MIB, f"{sent[0] / MIB:.1f} MiB"
+        reset(reader.socket)
+
+
 @pytest.mark.long
 @pytest.mark.release_only
 def test_a_thousand_readers_who_read_nothing_keep_every_process_small(crossfade, nginx):
