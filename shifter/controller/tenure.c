@@ -279,6 +279,8 @@ static void got_progress(void *context, enum xf_store_result result, const char 
     }
     if (result == XF_STORE_OK) {
         xf_tenure_members_recall(tenure, text);
+    } else { /* lost or damaged: nobody who is silent may be lost with it */
+        xf_tenure_members_expect(tenure);
     }
     tenure->progress.weight = tenure->document->weight;
     tenure->read_progress = false;

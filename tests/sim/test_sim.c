@@ -25,6 +25,7 @@
 static const uint64_t found_before[] = {
     8057,  /* a proxy that was away when the store was emptied was not waited for */
     15827, /* likewise */
+    50886, /* nor where the checkpoint alone was lost */
     51096, /* the same leader writes a step again that the store lost: it was no shorter (I14) */
     58343, /* likewise, the leader after it */
     69809, /* a write ten seconds late was decided before the configuration differed */

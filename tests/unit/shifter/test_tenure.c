@@ -547,6 +547,21 @@ static void detectors_that_begin_anew_listen_before_a_rise(void **state)
     assert_int_equal(weight_now(), 5000);
 }
 
+static void a_lost_checkpoint_leaves_the_members_that_the_document_names(void **state)
+{
+    (void) state;
+    struct xf_document *document = xf_document_copy(world.tenure->document);
+    document->members_json = strdup("[[\"00000000-0000-4000-8000-0000000000aa\", \"edge-1\"]]");
+    free(world.document);
+    world.document = xf_document_write(document);
+    world.version.generation++; /* by another leader */
+    xf_document_destroy(document);
+    xf_tenure_load_again(world.tenure);
+    until_it_leads(2000);
+    assert_int_equal(xf_roster_count(world.roster), 1);
+    assert_non_null(xf_roster_find(world.roster, "edge-1"));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -567,6 +582,8 @@ int main(void)
                                         tear_down),
         cmocka_unit_test_setup_teardown(detectors_that_begin_anew_listen_before_a_rise, set_up,
                                         tear_down),
+        cmocka_unit_test_setup_teardown(
+            a_lost_checkpoint_leaves_the_members_that_the_document_names, set_up, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
