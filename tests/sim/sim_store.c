@@ -229,6 +229,19 @@ static void do_swap(struct sim *sim, struct op *op)
     }
 }
 
+/* A mutant's names nobody. */
+static char *read_checkpoint_text(const struct sim *sim, const char *kept)
+{
+    if (sim->options.mutant != SIM_FORGETFUL) {
+        return strdup(kept);
+    }
+    json_t *root = json_loads(kept, 0, NULL);
+    (void) json_object_del(root, "members");
+    char *text = json_dumps(root, JSON_COMPACT);
+    json_decref(root);
+    return text;
+}
+
 static void perform(struct sim *sim, struct op *op)
 {
     char number[32];
@@ -261,9 +274,8 @@ static void perform(struct sim *sim, struct op *op)
         break;
     case OP_GET: {
         const char *kept = sim->checkpoints[op->checkpoint];
-        bool there = kept != NULL && sim->options.mutant != SIM_FORGETFUL;
-        op->result = there ? XF_STORE_OK : XF_STORE_ABSENT;
-        op->text = there ? strdup(kept) : NULL;
+        op->result = kept != NULL ? XF_STORE_OK : XF_STORE_ABSENT;
+        op->text = kept != NULL ? read_checkpoint_text(sim, kept) : NULL;
         break;
     }
     case OP_LEASE:
