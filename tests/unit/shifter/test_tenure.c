@@ -551,6 +551,7 @@ static void a_lost_checkpoint_leaves_the_members_that_the_document_names(void **
 {
     (void) state;
     struct xf_document *document = xf_document_copy(world.tenure->document);
+    free(document->members_json);
     document->members_json = strdup("[[\"00000000-0000-4000-8000-0000000000aa\", \"edge-1\"]]");
     free(world.document);
     world.document = xf_document_write(document);
