@@ -41,6 +41,11 @@ def led(made, proxies=1):
                             all(p["in_force"] for p in s["proxies"]), 20, "a leader")
 
 
+def has_snapshot(proxy):
+    """It is written a quarter of a second after a change."""
+    net.wait_until((proxy.folder / "state" / "snapshot").exists, 10, "a snapshot")
+
+
 def at(made, weight):
     made.cli("start", "--to", "v2", check=0)
     made.cli("weight", f"{weight}%", check=0)
@@ -108,6 +113,7 @@ def test_a_proxy_that_was_forgotten_serves_only_after_it_has_joined_again(host, 
     led(one, 2)
     at(one, 30)
     identity = (two.folder / "state" / "id").read_text().split()[0]
+    has_snapshot(two)
     children = two.children()
     two.process.popen.kill()
     two.process.popen.wait()
@@ -136,6 +142,7 @@ def test_two_hosts_with_one_identity_serve_once(host, redis):
     one, twin = host(server), host(server, start=False)
     led(one)
     at(one, 30)
+    has_snapshot(one)
     state = twin.folder / "state"
     state.mkdir(mode=0o700, exist_ok=True)
     for name in ("id", "snapshot"):  # a virtual machine's disk was copied
