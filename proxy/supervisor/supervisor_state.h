@@ -86,8 +86,8 @@ struct xf_supervisor {
     const struct xf_clock *clock;
     enum xf_phase phase;
     int exit_code;
-    int64_t shut_until_ms;     /* likewise: SHUT waits no longer for connections that have begun */
     int64_t phase_deadline_ms; /* CLOCK_BOOTTIME: when the present phase must be over */
+    int64_t shut_until_ms;     /* likewise: SHUT waits no longer for connections that have begun */
 
     struct xf_instance instance;
     struct xf_listeners listeners;

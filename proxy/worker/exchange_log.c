@@ -12,9 +12,7 @@
 #include <string.h>
 #include <time.h>
 
-#define METHOD_BYTES_MAX XF_ACCESS_METHOD_BYTES_MAX
-#define TARGET_BYTES_MAX XF_ACCESS_TARGET_BYTES_MAX
-#define FIELD_BYTES_MAX  512u
+#define FIELD_BYTES_MAX 512u
 
 static const char *const why_names[XF_WHYS] = {
     [XF_WHY_WEIGHT] = "weight", [XF_WHY_STICKY] = "sticky",        [XF_WHY_OVERRIDE] = "override",
@@ -67,15 +65,15 @@ void xf_exchange_log_begin(struct xf_exchange *exchange, const char *bytes,
         referer = find_field(engine, bytes, request, "referer");
         agent = find_field(engine, bytes, request, "user-agent");
     }
-    size_t most = METHOD_BYTES_MAX + TARGET_BYTES_MAX + 2 * FIELD_BYTES_MAX;
+    size_t most = XF_ACCESS_METHOD_BYTES_MAX + XF_ACCESS_TARGET_BYTES_MAX + 2 * FIELD_BYTES_MAX;
     size_t wanted = (size_t) request->method_name.length + request->target.length + referer.length +
                     agent.length;
     exchange->line = xf_slab_get(&engine->slab, (wanted < most ? wanted : most) + 16);
     if (exchange->line != NULL) {
         add_piece(exchange->line, bytes + request->method_name.at, request->method_name.length,
-                  METHOD_BYTES_MAX);
+                  XF_ACCESS_METHOD_BYTES_MAX);
         add_piece(exchange->line, bytes + request->target.at, request->target.length,
-                  TARGET_BYTES_MAX);
+                  XF_ACCESS_TARGET_BYTES_MAX);
         add_piece(exchange->line, bytes + referer.at, referer.length, FIELD_BYTES_MAX);
         add_piece(exchange->line, bytes + agent.at, agent.length, FIELD_BYTES_MAX);
     }

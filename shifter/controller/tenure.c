@@ -368,26 +368,16 @@ static void load(struct xf_tenure *tenure)
 
 /* ---- publishing and checkpoints ---- */
 
-static uint64_t requests_on(const struct xf_tenure *tenure, const char *name)
+struct xf_tenure_held xf_tenure_held(const struct xf_tenure *tenure, const char *name)
 {
-    uint64_t sum = 0;
+    struct xf_tenure_held held = {0, 0};
     for (unsigned i = 0; name[0] != '\0' && i < xf_roster_count(tenure->options.roster); i++) {
         const struct xf_message_cluster *cluster =
             xf_member_cluster(xf_roster_member(tenure->options.roster, i), name);
-        sum += cluster != NULL ? cluster->in_flight : 0;
+        held.tunnels += cluster != NULL ? cluster->tunnels : 0;
+        held.in_flight += cluster != NULL ? cluster->in_flight : 0;
     }
-    return sum;
-}
-
-uint64_t xf_tenure_tunnels(const struct xf_tenure *tenure, const char *name)
-{
-    uint64_t sum = 0;
-    for (unsigned i = 0; name[0] != '\0' && i < xf_roster_count(tenure->options.roster); i++) {
-        const struct xf_message_cluster *cluster =
-            xf_member_cluster(xf_roster_member(tenure->options.roster, i), name);
-        sum += cluster != NULL ? cluster->tunnels : 0;
-    }
-    return sum;
+    return held;
 }
 
 void xf_tenure_publish(struct xf_tenure *tenure)
@@ -406,10 +396,12 @@ void xf_tenure_publish(struct xf_tenure *tenure)
     state.progress.proxies = xf_roster_count(tenure->options.roster);
     const char *emptied =
         tenure->document->weight == 0 ? tenure->document->to : tenure->document->from;
-    state.progress.tunnels = xf_tenure_tunnels(tenure, emptied);
-    state.progress.in_flight = requests_on(tenure, emptied);
-    state.progress.ordered_in_flight = requests_on(tenure, tenure->document->drain.cluster);
-    state.progress.ordered_tunnels = xf_tenure_tunnels(tenure, tenure->document->drain.cluster);
+    struct xf_tenure_held held = xf_tenure_held(tenure, emptied);
+    struct xf_tenure_held ordered = xf_tenure_held(tenure, tenure->document->drain.cluster);
+    state.progress.tunnels = held.tunnels;
+    state.progress.in_flight = held.in_flight;
+    state.progress.ordered_tunnels = ordered.tunnels;
+    state.progress.ordered_in_flight = ordered.in_flight;
     if (tenure->options.journal != NULL) {
         struct xf_journal_view journal;
         xf_journal_look(tenure->options.journal, tenure->service->name, &journal);

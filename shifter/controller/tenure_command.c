@@ -107,7 +107,7 @@ static bool still_falls(const struct xf_tenure *tenure, struct xf_waiter *waiter
 static const char *tunnels_left(const struct xf_tenure *tenure, const struct xf_waiter *waiter,
                                 char ret[XF_NAME_BYTES + 48])
 {
-    uint64_t tunnels = xf_tenure_tunnels(tenure, waiter->green);
+    uint64_t tunnels = xf_tenure_held(tenure, waiter->green).tunnels;
     ret[0] = '\0';
     if (tunnels > 0) {
         (void) snprintf(ret, XF_NAME_BYTES + 48, "; %llu tunnel%s left on %s",

@@ -219,8 +219,12 @@ bool xf_tenure_store_ok(const struct xf_tenure *tenure);
 /* What is known now; `start`: a plan that is about to begin, NULL otherwise. */
 void xf_tenure_facts(struct xf_tenure *tenure, const struct xf_plan *start, struct xf_facts *ret);
 void xf_tenure_publish(struct xf_tenure *tenure);
-/* Tunnels on a cluster through all proxies; its name may be empty. */
-uint64_t xf_tenure_tunnels(const struct xf_tenure *tenure, const char *name);
+/* What a cluster carries through all proxies; its name may be empty. */
+struct xf_tenure_held {
+    uint64_t tunnels;
+    uint64_t in_flight; /* tunnels included */
+};
+struct xf_tenure_held xf_tenure_held(const struct xf_tenure *tenure, const char *name);
 void xf_tenure_load_again(struct xf_tenure *tenure);
 /* A read of the load got no answer: it is asked again after a while. */
 void xf_tenure_load_failed(struct xf_tenure *tenure, const char *what, const char *message);
